@@ -1,0 +1,19 @@
+"""Kernels: mathematical functions, each with a readable reference and faster backends.
+
+Importing this package imports NumPy alone; a backend's libraries come with its first call.
+"""
+
+from ._dispatch import KERNELS, Backend, Kernel, NoBackend, backends_used, kernel, using
+from .ntk import ntk_gram, ntk_variants
+
+__all__ = [
+    "KERNELS",
+    "Backend",
+    "Kernel",
+    "NoBackend",
+    "backends_used",
+    "kernel",
+    "ntk_gram",
+    "ntk_variants",
+    "using",
+]
