@@ -117,9 +117,7 @@ class Kernel(Generic[P, R]):
         """The implementation on `backend`, which never falls back to another."""
         if backend == "reference":
             return self.reference
-        module = importlib.import_module(
-            self._backend(backend).module, self.reference.__module__
-        )
+        module = importlib.import_module(self._backend(backend).module, self.reference.__module__)
         implementation: Callable[P, R] = getattr(module, self.name)
         return implementation
 

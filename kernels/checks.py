@@ -63,7 +63,7 @@ def cases(kernel: str) -> list[Case]:
 
 
 def relative_error(actual: np.ndarray, truth: np.ndarray) -> float:
-    """Largest absolute error over the largest entry of the truth; NaN anywhere is infinitely off."""
+    """Largest absolute error over the largest entry of the truth; infinite where there is a NaN."""
     error = np.abs(actual - truth).max() / (np.abs(truth).max() or 1.0)
     return float("inf") if np.isnan(error) else float(error)
 

@@ -1,0 +1,114 @@
+"""Names that a claim file may use, and the functions that they stand for.
+
+A third party adds names by an entry point in the group `claimbench` that names a module: importing
+it runs its decorators. A `claims/` folder beside that module is read as ours is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from itertools import product
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from .definitions import Call, DefinitionError, Scalar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class MissingExtra(RuntimeError):
+    """Something optional is not installed; the message has the line that installs it."""
+
+
+@dataclass(frozen=True)
+class Entry(Generic[R]):
+    """A registered function and what the runner must know of it.
+
+    Attributes:
+        axes: arguments that take a list in a claim file; each value is measured by itself.
+        needs: modules that must be importable, by the extra that installs them.
+        libraries: distributions whose version may change what a baseline reaches.
+        baseline: the commit under test cannot change what this reaches, so that its records are
+            kept and used again.
+        version: raised by hand when the function's code changes what it reaches.
+    """
+
+    function: Callable[..., R]
+    axes: tuple[str, ...] = ()
+    needs: tuple[tuple[str, str], ...] = ()
+    libraries: tuple[str, ...] = ()
+    baseline: bool = False
+    version: int = 1
+
+
+class Registry(Generic[R]):
+    """Functions of one kind; the instance is the decorator that registers one by its name."""
+
+    def __init__(self, noun: str):
+        self.noun = noun
+        self._entries: dict[str, Entry[R]] = {}
+
+    def __call__(self, **facts: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        def register(function: Callable[P, R]) -> Callable[P, R]:
+            name = function.__name__
+            if name in self._entries:
+                raise ValueError(f"two {self.noun}s are called {name!r}")
+            self._entries[name] = Entry(function, **facts)
+            return function
+
+        return register
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __getitem__(self, name: str) -> Entry[R]:
+        if name not in self._entries:
+            raise DefinitionError(unknown(self.noun, name, self))
+        return self._entries[name]
+
+    def problem(self, call: Call, given: int) -> str | None:
+        """What is wrong with a call when it is held against its function; runs nothing.
+
+        `given` is the number of positional arguments that the suite itself passes.
+        """
+        try:
+            entry = self[call.name]
+            inspect.signature(entry.function).bind(*[None] * given, **call.arguments)
+        except DefinitionError as e:
+            return str(e)
+        except TypeError as e:
+            return f"{self.noun} {call.name!r}: {e}"
+        for axis in entry.axes:
+            if not _is_list(call.arguments.get(axis, [0])):
+                return f"{self.noun} {call.name!r}: {axis!r} is an axis and wants a list of values"
+        return None
+
+    def run(self, call: Call, *args: Any) -> R:
+        return self[call.name].function(*args, **call.arguments)
+
+    def points(self, call: Call) -> list[dict[str, Scalar]]:
+        """The combinations of axis values that a call is measured at."""
+        axes = [axis for axis in self[call.name].axes if axis in call.arguments]
+        grid = product(*(call.arguments[axis] for axis in axes))
+        return [dict(zip(axes, values, strict=True)) for values in grid]
+
+
+def _is_list(values: Any) -> bool:
+    return isinstance(values, list | tuple) and len(values) > 0
+
+
+def unknown(noun: str, name: object, known: Iterator[str] | Any) -> str:
+    """The message for a name that nothing has, with the nearest that something has."""
+    names = sorted(known)
+    near = get_close_matches(str(name), names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names) or 'none'}"
+    return f"no {noun} is called {name!r}; {hint}"
+
+
+def load_plugins() -> list[Any]:
+    """Import the modules that installed packages name in the entry-point group `claimbench`."""
+    return [point.load() for point in entry_points(group="claimbench")]
