@@ -1,0 +1,96 @@
+"""Evidence: the measured values of one claim at one tier, as rules ask for them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from .definitions import Claim, Scalar, TierName
+from .records import Measured, Record
+
+Selector = str | Mapping[str, Scalar]
+"""A method's label, or a table { method = "label", axis = value, protocol = "label", ... }."""
+
+
+class Unit(NamedTuple):
+    """What two methods are paired on."""
+
+    protocol: str
+    data: str
+    trial: int
+    at: tuple[tuple[str, Scalar], ...]
+
+
+class Row(NamedTuple):
+    """One score of one record."""
+
+    record: Record
+    score: Measured
+
+    @property
+    def unit(self) -> Unit:
+        record = self.record
+        at = tuple(sorted(self.score.at.items()))
+        return Unit(record.protocol, record.data, record.trial, at)
+
+    @property
+    def facts(self) -> dict[str, Scalar]:
+        """Everything that a selector may ask for."""
+        record = self.record
+        labels = {"method": record.method, "protocol": record.protocol, "data": record.data}
+        return {**labels, **self.score.at, **self.score.variant}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    claim: Claim
+    tier: TierName
+    rows: tuple[Row, ...]
+
+    def rows_of(self, selector: Selector, where: Mapping[str, Scalar] | None = None) -> list[Row]:
+        """The rows that a selector means."""
+        wanted = {"method": selector} if isinstance(selector, str) else dict(selector)
+        wanted |= where or {}
+        return [row for row in self.rows if _has(row.facts, wanted)]
+
+    def values(
+        self, selector: Selector, metric: str, where: Mapping[str, Scalar] | None = None
+    ) -> dict[Unit, float]:
+        """Mean value by unit, over the variants that the selector leaves open."""
+        found: dict[Unit, list[float]] = defaultdict(list)
+        for row in self.rows_of(selector, where):
+            found[row.unit].append(row.score.metrics[metric])
+        return {unit: fmean(values) for unit, values in found.items()}
+
+    def items(
+        self, selector: Selector, metric: str, where: Mapping[str, Scalar] | None = None
+    ) -> dict[Unit, list[float]]:
+        """The values behind the metric, by unit; mean over the variants left open."""
+        found: dict[Unit, list[list[float]]] = defaultdict(list)
+        for row in self.rows_of(selector, where):
+            found[row.unit].append(row.score.items[metric])
+        return {
+            unit: [fmean(values) for values in zip(*lists, strict=True)]
+            for unit, lists in found.items()
+        }
+
+    def methods(self) -> list[str]:
+        """Labels of the methods that have rows, in the claim's order."""
+        present = {row.record.method for row in self.rows}
+        return [label for label in self.claim.methods if label in present]
+
+
+def _has(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(facts.get(key) == value for key, value in wanted.items())
+
+
+def evidence(claim: Claim, tier: TierName, records: Sequence[Record]) -> Evidence:
+    """The rows of the records of a claim at a tier."""
+    return Evidence(claim, tier, tuple(_rows(records)))
+
+
+def _rows(records: Sequence[Record]) -> Iterator[Row]:
+    return (Row(record, score) for record in records for score in record.scores)

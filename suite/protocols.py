@@ -1,0 +1,111 @@
+"""Protocols: how a trial splits the data and where hyper-parameters are selected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .evaluation import Data, Fold, Indices, Part, protocol
+
+
+class UnfitData(ValueError):
+    """A protocol cannot be run on a data set; the message says what it wants."""
+
+
+@protocol()
+def published_folds(data: Data, trial: int) -> tuple[Part, ...]:
+    """The protocol of the UCI study: one selection split over all points, then four fixed folds.
+
+    The selection split covers the same points as the folds, a leak that the original study
+    (Fernandez-Delgado et al. 2014) has for every classifier alike. Data without published splits
+    get ones of the same form: half and half, then four stratified folds.
+    """
+    if "folds" in data.splits:
+        [fit, validate], folds = data.splits["selection"], data.splits["folds"]
+        tests = list(zip(folds[::2], folds[1::2], strict=True))
+    else:
+        [(fit, validate)] = _stratified(data.y, 2, trial)[:1]
+        tests = _stratified(data.y, 4, trial)
+    selection = ((fit, validate),)
+    return (Part({}, tuple(Fold(train, test, selection) for train, test in tests)),)
+
+
+@protocol()
+def nested_folds(data: Data, trial: int, *, inner: int = 2) -> tuple[Part, ...]:
+    """The same four test folds, with selection by stratified folds inside each training part."""
+    [outer] = published_folds(data, trial)
+    folds = []
+    for train, test, _ in outer.folds:
+        pairs = _stratified(data.y[train], inner, trial)
+        selection = tuple((train[fit], train[validate]) for fit, validate in pairs)
+        folds.append(Fold(train, test, selection))
+    return (Part({}, tuple(folds)),)
+
+
+def _stratified(y: Indices, folds: int, seed: int) -> list[tuple[Indices, Indices]]:
+    """Stratified folds; a class with fewer members than folds is spread as far as it goes."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(y))
+    order = order[np.argsort(y[order], kind="stable")]
+    fold_of = np.empty(len(y), dtype=np.intp)
+    fold_of[order] = np.arange(len(y)) % folds
+    return [(np.flatnonzero(fold_of != k), np.flatnonzero(fold_of == k)) for k in range(folds)]
+
+
+@protocol(axes=("n",))
+def few_samples(data: Data, trial: int, *, n: Sequence[int], test: int) -> tuple[Part, ...]:
+    """Class-balanced draws of n training samples, tested on `test` others.
+
+    The draw of a larger n holds that of a smaller one. Training samples come from the published
+    training split and test samples from the test split where the data have them; the test samples
+    are drawn afresh in each trial, and are the same for every n.
+    """
+    rng = np.random.default_rng(trial)
+    pool, held_out = _pools(data, rng)
+    order = _balanced(data.y, rng.permutation(pool))
+    chosen = _first(rng.permutation(held_out), test, f"{data.name} has no {test} test samples")
+    uneven = [size for size in n if size % data.classes]
+    if uneven:
+        raise UnfitData(f"n = {uneven[0]} is no multiple of the {data.classes} classes")
+    parts = []
+    for size in n:
+        train = _first(order, size, f"{data.name} has no {size} balanced training samples")
+        parts.append(Part({"n": size}, (Fold(train, chosen),)))
+    return tuple(parts)
+
+
+@protocol()
+def holdout(data: Data, trial: int, *, train: int, test: int) -> tuple[Part, ...]:
+    """Class-balanced training samples and test samples, drawn afresh in each trial."""
+    rng = np.random.default_rng(trial)
+    pool, held_out = _pools(data, rng)
+    fold = Fold(
+        _first(_balanced(data.y, rng.permutation(pool)), train, f"{data.name}: train = {train}"),
+        _first(_balanced(data.y, rng.permutation(held_out)), test, f"{data.name}: test = {test}"),
+    )
+    return (Part({}, (fold,)),)
+
+
+def _pools(data: Data, rng: np.random.Generator) -> tuple[Indices, Indices]:
+    """Where to draw from: the published splits, or two halves drawn in this trial."""
+    if "train" in data.splits:
+        return data.splits["train"][0], data.splits["test"][0]
+    order = rng.permutation(len(data.y))
+    half = len(order) // 2
+    return order[:half], order[half:]
+
+
+def _balanced(y: Indices, order: Indices) -> Indices:
+    """The order rearranged so that every prefix of it is as balanced as can be."""
+    rank = np.empty(len(order), dtype=np.intp)
+    labels = y[order]
+    for label in np.unique(labels):
+        rank[labels == label] = np.arange((labels == label).sum())
+    return order[np.argsort(rank, kind="stable")]
+
+
+def _first(order: Indices, count: int, complaint: str) -> Indices:
+    if count > len(order):
+        raise UnfitData(f"{complaint}: there are {len(order)}")
+    return order[:count]

@@ -1,0 +1,230 @@
+"""Rules: when evidence supports a claim, by the name that a claim uses.
+
+Every rule answers with an effect, a 95% interval and an outcome that follows from the two: the
+claim's statement is a region of effects, and it is supported where the whole interval lies in it,
+refuted where the whole interval lies outside, and inconclusive in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Literal
+
+from . import statistics
+from .definitions import Scalar
+from .evidence import Evidence, Selector, Unit
+from .registry import Registry
+from .statistics import Estimate
+
+Over = Literal["data", "trials", "items"]
+"""What is resampled: data sets, trials (draws, paired), or the items behind each value."""
+
+
+class Outcome(StrEnum):
+    SUPPORTED = "supported"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found.
+
+    Attributes:
+        outcome: supported, refuted or inconclusive.
+        effect: what was measured, positive where it speaks for the claim.
+        interval: 95% interval of the effect.
+        n: how many independent observations are behind it.
+        over: what those are: data sets, trials or items.
+        unit: of the effect.
+        threshold: what the whole interval must clear.
+        against: the rival that the effect is measured against, where there are several.
+        breakdown: the same effect for each part: (what, effect, interval, n).
+        tests: named numbers beside the verdict, such as a p-value or wins and losses.
+    """
+
+    outcome: Outcome
+    effect: float
+    interval: tuple[float, float]
+    n: int
+    over: str
+    unit: str
+    threshold: float = 0.0
+    against: str = ""
+    breakdown: tuple[tuple[str, float, tuple[float, float], int], ...] = ()
+    tests: dict[str, float] = field(default_factory=dict)
+
+
+rule: Registry[Finding] = Registry("rule")
+
+
+def decide(estimate: Estimate, threshold: float) -> Outcome:
+    """Supported above the threshold, refuted below it, each with the whole interval."""
+    if estimate.low > threshold:
+        return Outcome.SUPPORTED
+    if estimate.high < threshold:
+        return Outcome.REFUTED
+    return Outcome.INCONCLUSIVE
+
+
+@rule()
+def superiority(
+    evidence: Evidence,
+    *,
+    metric: str,
+    better: Selector,
+    worse: Selector | Sequence[Selector],
+    margin: float = 0.0,
+    over: Over = "trials",
+    where: Mapping[str, Scalar] | None = None,
+) -> Finding:
+    """`better` beats each of `worse` by more than `margin`, paired on the same draws.
+
+    A negative margin asks only that `better` is not worse by more than that (non-inferiority).
+    Against several rivals the effect is the gap to the one that comes closest.
+    """
+    rivals = [worse] if isinstance(worse, str | Mapping) else list(worse)
+    findings = [_gap(evidence, metric, better, rival, margin, over, where) for rival in rivals]
+    closest = min(findings, key=lambda finding: finding.effect)
+    worst = min(findings, key=lambda finding: _FROM_WORST.index(finding.outcome))
+    if len(rivals) == 1:
+        return closest
+    breakdown = tuple((f"against {f.against}", f.effect, f.interval, f.n) for f in findings)
+    return replace(closest, outcome=worst.outcome, breakdown=breakdown)
+
+
+_FROM_WORST = [Outcome.REFUTED, Outcome.INCONCLUSIVE, Outcome.SUPPORTED]
+
+
+def _gap(
+    evidence: Evidence,
+    metric: str,
+    better: Selector,
+    rival: Selector,
+    margin: float,
+    over: Over,
+    where: Mapping[str, Scalar] | None,
+) -> Finding:
+    gaps = paired_gaps(evidence, metric, better, rival, over, where)
+    grouped = _grouped(gaps, over)
+    estimate = _estimate(grouped, over)
+    return Finding(
+        outcome=decide(estimate, margin),
+        effect=estimate.effect,
+        interval=(estimate.low, estimate.high),
+        n=estimate.n,
+        over={"data": "data sets"}.get(over, over),
+        unit=evidence.claim.metrics[metric].unit,
+        threshold=margin,
+        against=name_of(rival),
+        breakdown=_by_part(gaps, over),
+        tests=statistics.paired_tests(grouped),
+    )
+
+
+def paired_gaps(
+    evidence: Evidence,
+    metric: str,
+    better: Selector,
+    worse: Selector,
+    over: Over,
+    where: Mapping[str, Scalar] | None = None,
+) -> dict[Unit, list[float]]:
+    """`better` minus `worse` on each unit that both have, positive where `better` is ahead."""
+    sign = 1 if evidence.claim.metrics[metric].direction == "higher" else -1
+    if over == "items":
+        ours, theirs = (evidence.items(s, metric, where) for s in (better, worse))
+    else:
+        ours, theirs = (
+            {unit: [value] for unit, value in evidence.values(s, metric, where).items()}
+            for s in (better, worse)
+        )
+    return {
+        unit: [sign * (a - b) for a, b in zip(ours[unit], theirs[unit], strict=True)]
+        for unit in ours.keys() & theirs.keys()
+    }
+
+
+def _grouped(gaps: Mapping[Unit, Sequence[float]], over: Over) -> list[float]:
+    """One gap for each independent observation."""
+    groups: dict[Any, list[float]] = {}
+    for unit in sorted(gaps):
+        key: Any = {"data": unit.data, "trials": (unit.data, unit.trial)}.get(over, unit)
+        groups.setdefault(key, []).extend(gaps[unit])
+    if over == "items":
+        return [gap for values in groups.values() for gap in values]
+    return [sum(values) / len(values) for values in groups.values()]
+
+
+def _estimate(gaps: list[float], over: Over) -> Estimate:
+    """Trials are few and alike: Student's interval. Data sets and items are many and are not."""
+    return statistics.student(gaps) if over == "trials" else statistics.bootstrap(gaps)
+
+
+def _by_part(
+    gaps: Mapping[Unit, Sequence[float]], over: Over
+) -> tuple[tuple[str, float, tuple[float, float], int], ...]:
+    """The effect on each part of the evidence, where there are several and they repeat."""
+    parts: dict[str, dict[Unit, Sequence[float]]] = {}
+    for unit in sorted(gaps):
+        parts.setdefault(_part_name(unit, over), {})[unit] = gaps[unit]
+    if len(parts) < 2:
+        return ()
+    found = {name: _estimate(_grouped(part, over), over) for name, part in parts.items()}
+    return tuple((name, e.effect, (e.low, e.high), e.n) for name, e in found.items())
+
+
+def _part_name(unit: Unit, over: Over) -> str:
+    at = [f"{key} = {value}" for key, value in unit.at]
+    names = [unit.protocol] if over == "data" else [unit.data, *at]
+    return ", ".join(names)
+
+
+def name_of(selector: Selector) -> str:
+    """A selector in words: `cntk (window = 4)`."""
+    if isinstance(selector, str):
+        return selector
+    rest = ", ".join(f"{key} = {value}" for key, value in selector.items() if key != "method")
+    return f"{selector['method']} ({rest})" if rest else str(selector["method"])
+
+
+@rule()
+def correlation(
+    evidence: Evidence,
+    *,
+    x: str,
+    y: str,
+    below: float,
+    where: Mapping[str, Scalar] | None = None,
+) -> Finding:
+    """Methods that are ahead by metric `x` are not those that are ahead by `y`.
+
+    Spearman's rank correlation over methods between their means of the two metrics stays below
+    `below`; the interval is a bootstrap over items, drawn for all methods alike.
+    """
+    labels = evidence.methods()
+    columns = [[_items_of(evidence, label, metric, where) for label in labels] for metric in (x, y)]
+    estimate = statistics.rank_correlation(*columns)
+    room = Estimate(
+        below - estimate.effect, below - estimate.high, below - estimate.low, estimate.n
+    )
+    return Finding(
+        outcome=decide(room, 0.0),
+        effect=estimate.effect,
+        interval=(estimate.low, estimate.high),
+        n=estimate.n,
+        over="items",
+        unit="rank correlation",
+        threshold=below,
+        tests={"methods": float(len(labels))},
+    )
+
+
+def _items_of(
+    evidence: Evidence, label: str, metric: str, where: Mapping[str, Scalar] | None
+) -> list[float]:
+    found = evidence.items(label, metric, where)
+    return [value for unit in sorted(found) for value in found[unit]]
