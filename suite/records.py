@@ -39,7 +39,7 @@ class Provenance(Definition):
     """Where, when and with what a record was made."""
 
     commit: str
-    """Commit of the code under test; `-dirty` behind it where files were changed, else a version."""
+    """Commit of the code under test, `-dirty` behind it where files were changed; or a version."""
     code: str
     """SHA-256 over the sources that can change the result: kernels, method and protocol."""
     started: str

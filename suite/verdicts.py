@@ -61,7 +61,7 @@ def judge(claim: Claim, tier: TierName, records: Sequence[Record]) -> Verdict:
 
 
 def matching(expected: Sequence[Cell], records: Sequence[Record]) -> dict[str, Record]:
-    """The newest record of each expected cell, by the cell's digest; one that ran before an error."""
+    """The newest record of each expected cell, by its digest; a success stands over an error."""
     claims = {cell.claim.id for cell in expected}
     wanted = {cell.digest for cell in expected}
     found: dict[str, Record] = {}
