@@ -4,6 +4,7 @@ Importing this package imports NumPy alone; a backend's libraries come with its 
 """
 
 from ._dispatch import KERNELS, Backend, Kernel, NoBackend, backends_used, kernel, using
+from .cntk import cntk_gram
 from .ntk import ntk_gram, ntk_variants
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Kernel",
     "NoBackend",
     "backends_used",
+    "cntk_gram",
     "kernel",
     "ntk_gram",
     "ntk_variants",
