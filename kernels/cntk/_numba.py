@@ -32,7 +32,7 @@ PAD = 8  # floats around a buffer that is read at -1 and +1
 
 F = np.float32
 ZERO, ONE, NINTH = F(0), F(1), F(1 / 9)
-P0, P1, P2, P3, P4, P5, P6 = (F(p) for p in P)
+P0, P1, P2, P3, P4, P5, P6 = (F(p / 9) for p in P)  # kappa_0 only occurs over 9
 Q0, Q1, Q2, Q3, Q4, Q5 = (F(q) for q in Q)
 
 flat = njit(fastmath=True, error_model="numpy", cache=True)
@@ -65,7 +65,7 @@ def _product(n, x, z, out):
 
 
 @flat
-def _p(u):
+def _p_over_9(u):
     return (((((P6 * u + P5) * u + P4) * u + P3) * u + P2) * u + P1) * u + P0
 
 
@@ -81,10 +81,10 @@ def _first_relu(n, start, s, inverse1, inverse2, scale1, scale2, covariance, tan
         c = s[k] * (inverse1[k] * inverse2[k])
         u = max(ONE - abs(c), ZERO)
         r = np.sqrt(u)
-        rp = r * _p(u)
+        rp = r * _p_over_9(u)
         a = (scale1[k] * scale2[k]) * (ONE - u + min(c, ZERO) + u * r * _q(u))
         covariance[k] = a
-        tangent[k] = start * s[k] * NINTH * (rp if c < ZERO else ONE - rp) + a
+        tangent[k] = start * s[k] * (rp if c < ZERO else NINTH - rp) + a
 
 
 @flat
@@ -94,7 +94,7 @@ def _relu(n, s, t, inverse1, inverse2, scale1, scale2, covariance, tangent):
         r = np.sqrt(u)
         a = (scale1[k] * scale2[k]) * (ONE - u * (ONE - r * _q(u)))
         covariance[k] = a
-        tangent[k] = t[k] * NINTH * (ONE - r * _p(u)) + a
+        tangent[k] = t[k] * (NINTH - r * _p_over_9(u)) + a
 
 
 @flat
