@@ -117,7 +117,8 @@ def cntk_gram(
         windows: how the last hidden layer is pooled. A half-width c averages over windows of
             2c + 1 pixels a side (LAP) and then sums over positions, so 0 is the vanilla CNTK, the
             sum over p = q; "gap" is the mean over all pairs (p, q).
-        flips: True averages over the mirror images of `x2`, left to right: (K(x, z) + K(x, Fz)) / 2.
+        flips: True averages with the mirror images F of `x2`, left to right:
+            (K(x, z) + K(x, Fz)) / 2.
         get: "ntk" for the CNTK, "nngp" for the CNN-GP.
         frozen_ends: the first and the last layer stay at their initial values, as under `--fix yes`
             of the released code. No effect on "nngp"; the "ntk" of depth 1 is then 0, because

@@ -4,11 +4,13 @@ With u = 1 - c and r = sqrt(u), for a cosine c in [0, 1],
 
     kappa_0(c) = 1 - r p(u),        kappa_1(c) = c + u r q(u),
 
-where p and q are smooth, so a square root and eleven multiply-adds replace the arc cosine. For c < 0
-take u = 1 + c: kappa_0(c) = r p(u) and kappa_1(c) = u r q(u). After one ReLU no cosine is negative.
+where p and q are smooth, so a square root and eleven multiply-adds replace the arc cosine. For
+c < 0 take u = 1 + c: kappa_0(c) = r p(u) and kappa_1(c) = u r q(u). After one ReLU no cosine is
+negative.
 
-The coefficients, of ascending powers of u, are minimax fits: absolute errors on [0, 1] are 2.8e-8 in
-kappa_0 and 9e-10 in kappa_1. One degree less each, 2.0e-7 and 8e-9, exceeds the rounding of float32.
+The coefficients, of ascending powers of u, are minimax fits: absolute errors on [0, 1] are 2.8e-8
+in kappa_0 and 9e-10 in kappa_1. One degree less each, 2.0e-7 and 8e-9, exceeds the rounding of
+float32.
 """
 
 from __future__ import annotations

@@ -321,9 +321,7 @@ def _blocks(images: np.ndarray, layers: int, padding: Padding, side: int) -> Ima
     return Images(laid_out(filled), *map(laid_out, norms(filled, layers, padding)))
 
 
-def _maps(
-    shape: tuple[int, int], windows: Sequence[Window], padding: Padding, side: int
-) -> Maps:
+def _maps(shape: tuple[int, int], windows: Sequence[Window], padding: Padding, side: int) -> Maps:
     """The maps that some window gives weight to; windows nest, so the widest decides."""
     height, width = shape
     rows, columns = (axis_weights(size, windows, padding) for size in shape)
@@ -380,9 +378,7 @@ def _pooled(
     out = np.zeros((1 + want_ntk, len(depths), len(windows), n, len(z.pixels) * side))
     maps = _maps((height, width), windows, padding, side)
     start = F(not frozen_ends)
-    _all_pairs(
-        x, z, maps, slots, width, want_ntk, start, padding == "circular", first, second, out
-    )
+    _all_pairs(x, z, maps, slots, width, want_ntk, start, padding == "circular", first, second, out)
     out = out[..., :m]
     if x2 is None:
         below = np.tri(n, k=-1, dtype=bool)
@@ -403,16 +399,16 @@ def cntk_gram(
 ) -> np.ndarray:
     layers = sorted(set(depths))
     order = [layers.index(depth) for depth in depths]
-    want_ntk = "ntk" in get
 
-    pooled = {
-        mirror: _pooled(x1, x2, mirror, layers, windows, want_ntk, frozen_ends, padding)[:, order]
-        for mirror in sorted({False} | set(map(bool, flips)))
-    }
-    gram = np.empty((len(flips), len(get), *pooled[False].shape[1:]), x1.dtype)
-    for f, flip in enumerate(flips):
-        values = (pooled[False] + pooled[True]) / 2 if flip else pooled[False]
-        for g, process in enumerate(get):
-            untrained = values[0] if frozen_ends else 0
-            gram[f, g] = values[0] if process == "nngp" else values[1] - untrained
-    return gram
+    def pooled(mirror: bool) -> np.ndarray:
+        want_ntk = "ntk" in get
+        return _pooled(x1, x2, mirror, layers, windows, want_ntk, frozen_ends, padding)[:, order]
+
+    plain = pooled(mirror=False)
+    flipped = (plain + pooled(mirror=True)) / 2 if any(flips) else plain
+    grams = []
+    for flip in flips:
+        values = flipped if flip else plain
+        tangent = values[-1] - values[0] if frozen_ends else values[-1]
+        grams.append([values[0] if process == "nngp" else tangent for process in get])
+    return np.array(grams, x1.dtype)
