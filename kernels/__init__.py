@@ -6,6 +6,8 @@ Importing this package imports NumPy alone; a backend's libraries come with its 
 from ._dispatch import KERNELS, Backend, Kernel, NoBackend, backends_used, kernel, using
 from .cntk import cntk_gram
 from .ntk import ntk_gram, ntk_variants
+from .patches import coates_ng_features, patch_filters
+from .saliency import saliency_mask
 
 __all__ = [
     "KERNELS",
@@ -14,8 +16,11 @@ __all__ = [
     "NoBackend",
     "backends_used",
     "cntk_gram",
+    "coates_ng_features",
     "kernel",
     "ntk_gram",
     "ntk_variants",
+    "patch_filters",
+    "saliency_mask",
     "using",
 ]
