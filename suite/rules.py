@@ -41,6 +41,7 @@ class Finding:
         over: what those are: data sets, trials or items.
         unit: of the effect.
         threshold: what the whole interval must clear.
+        room: distance from the effect to the threshold, positive on the claim's side.
         against: the rival that the effect is measured against, where there are several.
         breakdown: the same effect for each part: (what, effect, interval, n).
         tests: named numbers beside the verdict, such as a p-value or wins and losses.
@@ -52,7 +53,8 @@ class Finding:
     n: int
     over: str
     unit: str
-    threshold: float = 0.0
+    threshold: float
+    room: float
     against: str = ""
     breakdown: tuple[tuple[str, float, tuple[float, float], int], ...] = ()
     tests: dict[str, float] = field(default_factory=dict)
@@ -119,6 +121,7 @@ def _gap(
         over={"data": "data sets"}.get(over, over),
         unit=evidence.claim.metrics[metric].unit,
         threshold=margin,
+        room=estimate.effect - margin,
         against=name_of(rival),
         breakdown=_by_part(gaps, over),
         tests=statistics.paired_tests(grouped),
@@ -219,6 +222,7 @@ def correlation(
         over="items",
         unit="rank correlation",
         threshold=below,
+        room=room.effect,
         tests={"methods": float(len(labels))},
     )
 

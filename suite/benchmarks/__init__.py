@@ -1,0 +1,1 @@
+"""What asv follows: a class for each kernel and each claim, made from registry and claim files."""

@@ -1,0 +1,63 @@
+"""How commands answer: exit codes, JSON, and the last verdicts that a results folder remembers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .rules import Outcome
+from .verdicts import Verdict
+
+ALL_GOOD, REFUTED, WRONG_USAGE, INCONCLUSIVE, INFRASTRUCTURE = range(5)
+MARK = {
+    Outcome.SUPPORTED: "●",
+    Outcome.REFUTED: "○",
+    Outcome.INCONCLUSIVE: "◐",
+    Outcome.NOT_MEASURED: "·",
+}
+
+
+def print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def as_json(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "claim": verdict.claim.id,
+        "tier": verdict.tier,
+        "outcome": verdict.outcome,
+        "reason": verdict.reason,
+        "data": verdict.data,
+        "stand_in": verdict.claim.tiers[verdict.tier].stand_in,
+        "expected": verdict.expected,
+        "reused": verdict.reused,
+        "findings": {label: _finite(vars(f)) for label, f in verdict.findings.items()},
+    }
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: an interval without an end is null there."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not abs(value) < float("inf") else value
+
+
+def last_verdicts(results: Path) -> dict[str, Any]:
+    path = results / "verdicts.json"
+    try:
+        known: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}  # only a convenience of `list`: the records can always be judged anew
+    return known
+
+
+def remember(verdicts: Sequence[Verdict], results: Path) -> None:
+    known = last_verdicts(results)
+    known |= {f"{v.claim.id} {v.tier}": as_json(v) for v in verdicts}
+    temporary = results / "verdicts.json.part"
+    temporary.write_text(json.dumps(known, indent=1))
+    temporary.replace(results / "verdicts.json")

@@ -1,0 +1,138 @@
+"""Commands about claim files: list, describe, check, new. Each gives its exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from . import records
+from .answers import ALL_GOOD, WRONG_USAGE, last_verdicts, print_json
+from .cells import cells
+from .checking import Complaint, all_claim_files, check, load_claims
+from .definitions import Claim, DefinitionError, TierName, schema, tier_names
+from .registry import unknown
+
+
+def list_claims(tag: str | None, results: Path, as_json: bool) -> int:
+    chosen = [claim for claim in load_claims() if tag is None or tag in claim.tags]
+    last = last_verdicts(results)
+    if as_json:
+        print_json([_summary(claim, last) for claim in chosen])
+        return ALL_GOOD
+    if not chosen:
+        known = sorted({t for claim in load_claims() for t in claim.tags})
+        raise DefinitionError(unknown("tag", tag, known))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("claim", "title", "kernel", "tiers (seconds)", "last verdict"):
+        table.add_column(heading, overflow="fold")
+    for claim in chosen:
+        tiers = ", ".join(f"{t} {claim.tiers[t].seconds:g}" for t in tier_names(claim))
+        table.add_row(claim.id, claim.title, claim.kernel, tiers, _last_line(claim, last))
+    Console().print(table)
+    return ALL_GOOD
+
+
+def _summary(claim: Claim, last: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": claim.id,
+        "title": claim.title,
+        "tags": claim.tags,
+        "kernel": claim.kernel,
+        "tiers": {tier: claim.tiers[tier].seconds for tier in tier_names(claim)},
+        "last_verdict": {t: last[k] for t in claim.tiers if (k := f"{claim.id} {t}") in last},
+    }
+
+
+def _last_line(claim: Claim, last: dict[str, Any]) -> str:
+    found = [f"{t}: {last[k]['outcome']}" for t in claim.tiers if (k := f"{claim.id} {t}") in last]
+    return ", ".join(found) or "not measured"
+
+
+def describe(name: str, results: Path, as_json: bool) -> int:
+    [claim] = load_claims([name])
+    if as_json:
+        print_json(claim.model_dump(mode="json") | _summary(claim, last_verdicts(results)))
+        return ALL_GOOD
+    source = claim.source
+    print(f"{claim.title}\n")
+    print(
+        f"  {source.authors}: {source.paper}. {source.identifier}, {source.locator}\n  {source.url}"
+    )
+    print(f"  {'(paraphrased) ' if source.paraphrase else ''}{source.statement}\n")
+    for published in claim.published:
+        at = "".join(f", {key} = {value}" for key, value in published.at.items())
+        spread = f" +- {published.spread:g}" if published.spread is not None else ""
+        unit = claim.metrics[published.metric].unit
+        line = f"{published.method}{at}: {published.metric} {published.value:g}{spread} {unit}"
+        print(f"  published  {line} ({published.basis})")
+    for section, calls in (
+        ("method", claim.methods),
+        ("protocol", claim.protocols),
+        ("rule", claim.rules),
+    ):
+        for label, call in calls.items():
+            arguments = ", ".join(f"{key} = {value}" for key, value in call.arguments.items())
+            print(f"  {section:<9}  {label}: {call.name}({arguments})")
+    print(f"  kernel     {claim.kernel}")
+    last = last_verdicts(results)
+    for tier in tier_names(claim):
+        plan = claim.tiers[tier]
+        stand_in = f"; {plan.stand_in}" if plan.stand_in else ""
+        count = len(cells(claim, tier))
+        print(f"  {tier:<9}  {', '.join(plan.data)}{stand_in}")
+        print(f"  {'':<9}  {count} cells, about {_cost(claim, tier, results)}")
+    print(f"  last       {_last_line(claim, last)}")
+    return ALL_GOOD
+
+
+def _cost(claim: Claim, tier: TierName, results: Path) -> str:
+    """Seconds on this machine where it has run, else as declared."""
+    wanted = {cell.digest for cell in cells(claim, tier)}
+    took = {r.cell: r.seconds for r in records.read(results) if r.cell in wanted and not r.error}
+    if len(took) == len(wanted):
+        return f"{sum(took.values()):.1f} s here when last run"
+    return f"{claim.tiers[tier].seconds:g} s on 2 cores, as declared"
+
+
+def check_files(paths: Sequence[Path], print_schema: bool, as_json: bool) -> int:
+    if print_schema:
+        print_json(schema())
+        return ALL_GOOD
+    found = [*_claim_paths(paths)] if paths else all_claim_files()
+    results = [check(path) for path in found]
+    complaints = [c for result in results if isinstance(result, list) for c in result]
+    if as_json:
+        print_json([vars(complaint) for complaint in complaints])
+    else:
+        _print_complaints(complaints, len(found))
+    return WRONG_USAGE if complaints or not found else ALL_GOOD
+
+
+def _claim_paths(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        yield from sorted(path.glob("*.toml")) if path.is_dir() else [path]
+
+
+def _print_complaints(complaints: Sequence[Complaint], files: int) -> None:
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    summary = f"{files} claim files, {len(complaints)} errors"
+    print(summary if files else "no claim file here", file=sys.stderr if complaints else sys.stdout)
+
+
+def new_claim(name: str, folder: Path) -> int:
+    path = folder / f"{name}.toml"
+    if not name.isidentifier() or name != name.lower():
+        raise DefinitionError(f"{name!r} is no id; wanted snake case: author, year, statement")
+    if path.exists():
+        raise DefinitionError(f"{path} exists")
+    if not folder.is_dir():
+        raise DefinitionError(f"there is no folder {folder}; name one with --folder")
+    path.write_text((Path(__file__).parent / "claim_template.toml").read_text())
+    print(f"{path}: fill it in, then `claimbench check {path}`")
+    return ALL_GOOD

@@ -1,0 +1,250 @@
+"""The command line: what each command takes. What it does is imported when it is called.
+
+Exit codes: 0 all good; 1 a claim refuted or a metric worse; 2 wrong usage or invalid definition;
+3 inconclusive, or something expected was not measured; 4 infrastructure.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Published claims about neural tangent kernels and deep learning, as benchmarks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Data sets: where they come from, fetch them, verify them.")
+kernels_app = typer.Typer(help="Kernels: correctness first, then time.")
+new_app = typer.Typer(help="Scaffolds.")
+for name, part in (("data", data_app), ("kernels", kernels_app), ("new", new_app)):
+    app.add_typer(part, name=name, no_args_is_help=True)
+
+
+class TierChoice(StrEnum):
+    smoke = "smoke"
+    quick = "quick"
+    full = "full"
+
+
+class DeviceChoice(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Claims = Annotated[list[str] | None, typer.Argument(metavar="[CLAIM]...", help="Ids of claims.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Results = Annotated[Path, typer.Option(envvar="CLAIMBENCH_RESULTS", help="Folder of the records.")]
+Data = Annotated[
+    Path | None, typer.Option(envvar="CLAIMBENCH_DATA", help="A local mirror of the data.")
+]
+Backend = Annotated[str | None, typer.Option(help="Run every kernel on this backend.")]
+AsvResults = Annotated[Path, typer.Option(help="Folder of asv's results.")]
+RESULTS, ASV_RESULTS, HTML = Path("results"), Path(".asv/results"), Path("html")
+
+
+def _do(target: str, *args: Any, **kwargs: Any) -> None:
+    """Import `module:function` beside this package, call it, and leave with what it answers."""
+    module, _, function = target.partition(":")
+    found = getattr(importlib.import_module(module, __package__), function)
+    sys.exit(found(*args, **kwargs))
+
+
+@app.command("list")
+def list_(
+    tag: Annotated[str | None, typer.Option(help="Only claims with this tag.")] = None,
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """The claims, what each tier costs, and the last verdicts."""
+    _do(".claim_commands:list_claims", tag, results, json)
+
+
+@app.command()
+def describe(
+    claim: Annotated[str, typer.Argument(help="Id of a claim.")],
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """Source, published values, data, methods, kernel, rules and cost of a claim."""
+    _do(".claim_commands:describe", claim, results, json)
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Claim files or folders.")
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema.")] = False,
+    json: Json = False,
+) -> None:
+    """Validate claim files: every error of every file, with file:line:column."""
+    _do(".claim_commands:check_files", paths or [], schema, json)
+
+
+@app.command()
+def run(
+    claims: Claims = None,
+    tier: Annotated[TierChoice, typer.Option(help="How much to run.")] = TierChoice.smoke,
+    method: Annotated[str | None, typer.Option(help="Run this method only.")] = None,
+    backend: Backend = None,
+    device: Annotated[DeviceChoice, typer.Option(help="Where.")] = DeviceChoice.auto,
+    jobs: Annotated[int, typer.Option(min=1, help="Trials to run at the same time.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Use no earlier record.")] = False,
+    results: Results = RESULTS,
+    data: Data = None,
+    json: Json = False,
+    open_: Annotated[bool, typer.Option("--open", help="Make the report and open it.")] = False,
+) -> None:
+    """Run what is missing of the claims and judge them; repeat the command to go on."""
+    _do(
+        ".run_command:run_claims",
+        claims or [],
+        tier.value,
+        method=method,
+        backend=backend,
+        device=device.value,
+        jobs=jobs,
+        fresh=fresh,
+        results=results,
+        data=data,
+        as_json=json,
+        open_report=open_,
+    )
+
+
+@app.command()
+def report(
+    results: Results = RESULTS,
+    out: Annotated[Path, typer.Option(help="Folder for the pages.")] = HTML,
+    asv_results: AsvResults = ASV_RESULTS,
+) -> None:
+    """Static HTML of everything in the results folder, readable from disk."""
+    _do("claimbench.reports.command:report", results, out, asv_results)
+
+
+@app.command()
+def gate(
+    base: Annotated[str, typer.Argument(help="Commit to compare with.")],
+    head: Annotated[str, typer.Argument(help="Commit that may have made something worse.")],
+    tier: Annotated[TierChoice | None, typer.Option(help="Tier; the largest measured.")] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure both with asv first, interleaved.")
+    ] = False,
+    results: Results = RESULTS,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for Markdown, JSON, JUnit XML and SARIF.")
+    ] = None,
+    asv_results: AsvResults = ASV_RESULTS,
+) -> None:
+    """Compare two commits; fail if a claim, an accuracy or a time got worse."""
+    _do(
+        "claimbench.reports.command:gate",
+        base,
+        head,
+        tier and tier.value,
+        measure,
+        results,
+        out,
+        asv_results,
+    )
+
+
+@data_app.command("list")
+def data_list(data: Data = None, json: Json = False) -> None:
+    """Every data set, its licence, and whether it is here."""
+    _do(".data_commands:data_list", data, json)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    names: Annotated[list[str], typer.Argument(help="Data sets, or `all`.")],
+) -> None:
+    """Download from the publisher or a mirror, checked by SHA-256; offline afterwards."""
+    _do(".data_commands:data_fetch", names)
+
+
+@data_app.command("verify")
+def data_verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Check the files that are here against their digests."""
+    _do(".data_commands:data_verify", names or [], data, json)
+
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[KERNEL]...", help="Kernels.")]
+
+
+@kernels_app.command("list")
+def kernels_list(json: Json = False) -> None:
+    """Every kernel, its backends and the claims that use it."""
+    _do(".kernel_commands:list_kernels", json)
+
+
+@kernels_app.command("check")
+def kernels_check(
+    kernels: Names = None,
+    backend: Backend = None,
+    device: Annotated[DeviceChoice, typer.Option(help="Where.")] = DeviceChoice.auto,
+    json: Json = False,
+) -> None:
+    """Hold backends against the float64 reference."""
+    _do(".kernel_commands:check_kernels", kernels or [], backend, device.value, json)
+
+
+@kernels_app.command("bench")
+def kernels_bench(
+    kernels: Names = None,
+    tier: Annotated[TierChoice, typer.Option(help="Shapes of this tier.")] = TierChoice.smoke,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
+    device: Annotated[DeviceChoice, typer.Option(help="Where.")] = DeviceChoice.auto,
+    out: Annotated[Path | None, typer.Option(help="Write the records to this JSON file.")] = None,
+) -> None:
+    """Time backends that are right, side by side, on the shapes that the claims use."""
+    _do(".kernel_commands:bench_kernels", kernels or [], tier.value, rounds, device.value, out)
+
+
+@new_app.command("claim")
+def new_claim(
+    name: Annotated[str, typer.Argument(help="Id: author, year, statement, in snake case.")],
+    folder: Annotated[Path, typer.Option(help="Where to put the file.")] = Path("suite/claims"),
+) -> None:
+    """A claim file to fill in."""
+    _do(".claim_commands:new_claim", name, folder)
+
+
+def main() -> None:
+    """Run a command; an error that a user can mend is one message and an exit code."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except Exception as e:
+        code = getattr(e, "exit_code", None) or _EXIT_CODES.get(type(e).__name__)
+        if code is None:
+            raise
+        print(f"claimbench: {e}", file=sys.stderr)
+        sys.exit(code)
+
+
+_EXIT_CODES = {
+    "DefinitionError": 2,
+    "UsageError": 2,
+    "DataError": 4,
+    "HistoryError": 4,
+    "MissingExtra": 4,
+    "NoBackend": 4,
+    "OSError": 4,
+    "PermissionError": 4,
+    "RecordError": 4,
+}
+"""By name of the exception: importing their modules here would slow every start."""

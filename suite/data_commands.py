@@ -1,0 +1,53 @@
+"""Commands about data sets: list, fetch, verify. Each gives its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from . import data as data_sets
+from .answers import ALL_GOOD, INFRASTRUCTURE, print_json
+
+
+def use_mirror(folder: Path | None) -> None:
+    if folder is not None:
+        os.environ["CLAIMBENCH_DATA"] = str(folder)
+
+
+def data_list(folder: Path | None, as_json: bool) -> int:
+    use_mirror(folder)
+    rows = data_sets.rows()
+    if as_json:
+        print_json([vars(row) for row in rows])
+        return ALL_GOOD
+    table = Table(box=None, pad_edge=False)
+    for heading in ("data set", "samples", "where", "licence"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(row.name, str(row.samples or ""), row.where, row.licence)
+    Console().print(table)
+    return ALL_GOOD
+
+
+def data_fetch(names: Sequence[str]) -> int:
+    wanted = list(data_sets.DATASETS) if list(names) == ["all"] else list(names)
+    data_sets.fetch(wanted)
+    return ALL_GOOD
+
+
+def data_verify(names: Sequence[str], folder: Path | None, as_json: bool) -> int:
+    use_mirror(folder)
+    rows = data_sets.verify(list(names))
+    if as_json:
+        print_json([vars(row) for row in rows])
+    bad = [row for row in rows if row.state != "ok"]
+    if not as_json:
+        for row in bad:
+            print(f"{row.data_set}: {row.path}: {row.state}", file=sys.stderr)
+        print(f"{len(rows)} files, {len(bad)} missing or altered")
+    return INFRASTRUCTURE if bad else ALL_GOOD

@@ -1,0 +1,254 @@
+"""From claims to records: what to run, what is known already, and the run itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
+
+from claimbench.kernels import NoBackend, backends_used, using
+
+from . import provenance
+from .cells import Cell
+from .data import DataError, load
+from .evaluation import Score, Trial, method, protocol
+from .records import Measured, Provenance, Record
+from .registry import MissingExtra
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How cells are run.
+
+    Attributes:
+        device: `cpu` or `cuda`.
+        backend: the one that every kernel must run on; any that fits where `None`.
+        fresh: measure also what an earlier record of the same code already tells.
+    """
+
+    device: str = "cpu"
+    backend: str | None = None
+    fresh: bool = False
+
+
+@dataclass
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        known: records that serve as they are.
+        reused: records of other commits that serve here too, to be marked so.
+        todo: cells to run.
+        estimates: seconds that each of `todo` took last time, or may take.
+    """
+
+    known: list[Record] = field(default_factory=list)
+    reused: list[Record] = field(default_factory=list)
+    todo: list[Cell] = field(default_factory=list)
+    estimates: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.estimates[cell.digest] for cell in self.todo)
+
+
+def plan(wanted: Sequence[Cell], past: Sequence[Record], settings: Settings) -> Plan:
+    """Sort cells into those that a record answers and those that must be run.
+
+    A record of the commit itself serves. Another commit's serves where nothing that could change
+    the result differs: the code, or for a baseline only its libraries.
+
+    Raises:
+        MissingExtra: if something is not installed that a cell to be run needs.
+        DataError: if a data set is not here.
+    """
+    made = Plan()
+    by_cell: dict[tuple[str, str], list[Record]] = {}
+    for record in past:
+        by_cell.setdefault((record.claim, record.cell), []).append(record)
+    for cell in wanted:
+        before = by_cell.get((cell.claim.id, cell.digest), [])
+        serving = [record for record in before if _serves(record, cell, settings)]
+        here = [r for r in serving if r.provenance.commit == provenance.commit()]
+        if here:
+            made.known.append(here[-1])
+        elif serving:
+            made.reused.append(_at_this_commit(serving[-1]))
+        else:
+            made.todo.append(cell)
+            made.estimates[cell.digest] = _estimate(cell, before)
+    _require_extras(made.todo)
+    return made
+
+
+def _serves(record: Record, cell: Cell, settings: Settings) -> bool:
+    if record.error or record.data_digest != load(cell.data).digest:
+        return False
+    if cell.entry.baseline:
+        needed = provenance.libraries(cell.entry.libraries)
+        return all(_same(record.provenance.libraries.get(k), v) for k, v in needed.items())
+    if settings.fresh or (settings.device == "cuda") != (record.provenance.device != "cpu"):
+        return False
+    if settings.backend and set(record.backends.values()) - {settings.backend}:
+        return False
+    made = record.provenance
+    return made.code == code_of(cell) and made.machine == provenance.machine()
+
+
+def _same(recorded: str | None, installed: str) -> bool:
+    """Equal but for a build tag: 2.13.0+cpu computes what 2.13.0 does."""
+    return recorded is not None and recorded.partition("+")[0] == installed.partition("+")[0]
+
+
+def code_of(cell: Cell) -> str:
+    return provenance.code(cell.entry.function, protocol[cell.protocol_call.name].function)
+
+
+def _at_this_commit(record: Record) -> Record:
+    """A copy that says where it was really measured."""
+    made = record.provenance
+    origin = record.reused_from or made.commit
+    here = made.model_copy(update={"commit": provenance.commit()})
+    return record.model_copy(update={"provenance": here, "reused_from": origin})
+
+
+def _estimate(cell: Cell, before: Sequence[Record]) -> float:
+    """Seconds: of the last time this was run, else an even share of what the tier declares."""
+    if before:
+        return before[-1].seconds
+    tier = cell.claim.tiers[cell.tier]
+    calls = cell.claim.methods_of(cell.tier), cell.claim.protocols_of(cell.tier)
+    return tier.seconds / (len(tier.data) * tier.trials * len(calls[0]) * len(calls[1]))
+
+
+def _require_extras(todo: Sequence[Cell]) -> None:
+    needs = {need: cell for cell in todo for need in cell.entry.needs}
+    missing = {extra: cell for (module, extra), cell in needs.items() if find_spec(module) is None}
+    if missing:
+        extras = ",".join(sorted(missing))
+        first = next(iter(missing.values()))
+        raise MissingExtra(
+            f"{first.claim.id} needs more than is installed (method {first.method_call.name!r}); "
+            f"pip install 'claimbench[{extras}]'"
+        )
+
+
+def run(todo: Sequence[Cell], settings: Settings, jobs: int = 1) -> Iterator[tuple[Cell, Record]]:
+    """Run cells, trial by trial, and give each record as it is made."""
+    groups = [list(group) for _, group in groupby(todo, _trial_of)]
+    if jobs == 1:
+        for group in groups:
+            for cell in group:
+                yield cell, measure(cell, settings)
+        return
+    from joblib import Parallel, delayed
+
+    tasks = (delayed(_measure_all)(group, settings) for group in groups)
+    for pairs in Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
+        yield from pairs
+
+
+def _trial_of(cell: Cell) -> tuple[str, str, str, int]:
+    """Cells of one trial share its data and whatever a method remembers of it."""
+    return cell.claim.id, cell.data, cell.protocol, cell.trial
+
+
+def _measure_all(group: list[Cell], settings: Settings) -> list[tuple[Cell, Record]]:
+    return [(cell, measure(cell, settings)) for cell in group]
+
+
+def measure(cell: Cell, settings: Settings) -> Record:
+    """Run one cell; a failure of the method is a record with its error, not a traceback."""
+    data = load(cell.data)
+    made_with = _provenance(cell, settings)
+    with _clocks() as elapsed, backends_used() as backends, using(settings.backend):
+        try:
+            scores, error = _scores(cell, settings), ""
+        except (DataError, MissingExtra, NoBackend):
+            raise  # nothing is wrong with the method: the same would meet every cell after it
+        except Exception as e:
+            scores, error = (), f"{type(e).__name__}: {e}"
+    return Record(
+        claim=cell.claim.id,
+        tier=cell.tier,
+        method=cell.method,
+        protocol=cell.protocol,
+        data=cell.data,
+        data_name=data.name,
+        data_digest=data.digest,
+        trial=cell.trial,
+        cell=cell.digest,
+        scores=scores,
+        seconds=elapsed[0],
+        cpu_seconds=elapsed[1],
+        backends=backends,
+        baseline=cell.entry.baseline,
+        error=error,
+        provenance=made_with,
+    )
+
+
+@contextmanager
+def _clocks() -> Iterator[list[float]]:
+    """Wall and processor seconds of the block, known once it is left."""
+    elapsed: list[float] = []
+    wall, processor = time.perf_counter(), time.process_time()
+    yield elapsed
+    elapsed += [time.perf_counter() - wall, time.process_time() - processor]
+
+
+def _scores(cell: Cell, settings: Settings) -> tuple[Measured, ...]:
+    data = load(cell.data)
+    parts = protocol.run(cell.protocol_call, data, cell.trial)
+    trial = Trial(data, parts, seed=cell.trial, device=settings.device)
+    scores = list(method.run(cell.method_call, trial))
+    _check_complete(cell, scores)
+    return tuple(Measured(**vars(score)) for score in scores)
+
+
+def _check_complete(cell: Cell, scores: Sequence[Score]) -> None:
+    """A method must answer at every point that the definition expects, and at no other."""
+    given = [(score.at, score.variant) for score in scores]
+    missing = [point for point in cell.points if point not in given]
+    if missing or len(given) != len(cell.points):
+        raise ValueError(
+            f"method {cell.method_call.name!r} gave {len(given)} scores where "
+            f"{len(cell.points)} are expected; first missing: {missing[:1]}"
+        )
+
+
+def _provenance(cell: Cell, settings: Settings) -> Provenance:
+    return Provenance(
+        commit=provenance.commit(),
+        code=code_of(cell),
+        started=provenance.now(),
+        machine=provenance.machine(),
+        device=provenance.device_name(settings.device),
+        threads=provenance.threads(),
+        load=round(os.getloadavg()[0], 2),
+        libraries=provenance.libraries(),
+    )
+
+
+def resolve_device(asked: str) -> str:
+    """`cpu` or `cuda`; asked for by name, a GPU must be there."""
+    if asked == "cpu" or (asked == "auto" and find_spec("torch") is None):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if asked == "cuda":
+        raise NoBackend("no CUDA device is visible; run with --device cpu")
+    return "cpu"
+
+
+def results_file(folder: Path) -> Path:
+    """The file that this process appends to; one a run, so that folders merge without conflict."""
+    stamp = provenance.now()[:19].replace(":", "")
+    return folder / f"{stamp}-{os.getpid()}.jsonl"
