@@ -1,0 +1,154 @@
+"""The gate: what a change made worse, and what was not measured.
+
+The rule, once:
+
+- **Expected** is what the claim files say: every cell of the tier, every shape of the tier. One
+  without a record or a time at base or at head is *not measured*, and comes first. A cell that
+  failed at head is *worse* where base was fine, and *not measured* where base failed too.
+- **The same data**: where data digests differ, accuracy is *refused*. **The same machine**: where
+  processors, devices or threads of base and head differ, times are *refused*. Baselines are exempt
+  from the second, for the change cannot have altered them.
+- **A metric** is compared by method and variant, in the direction of its definition, on identical
+  (protocol, data, trial, at). It is *worse* where the mean loss exceeds the metric's tolerance and
+  Wilcoxon's signed-rank test agrees (5%, Holm over all metrics of the gate). The test has no say
+  over fewer than 6 pairs, over pairs that all moved alike, or where it could not reach 5% after
+  the correction had all that moved been losses: there the tolerance alone decides. *Better* is the
+  same, mirrored; anything else is *unchanged*.
+- **A verdict** that moves from supported towards refuted is *worse*, the way back *better*.
+- **A backend** must be right before it has a time: one that failed, or has no known error, at head
+  only is *worse*, and so is one whose error more than doubled. A time is *worse* where its lower
+  quartile rose by more than the shape's tolerance and 0.1 ms, and lies above base's upper quartile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from claimbench.suite import records as record_files
+from claimbench.suite.definitions import TIERS, Claim, TierName
+from claimbench.suite.records import Record
+
+from . import claim_results, kernel_times, outputs
+from .comparison import Comparison, Line, in_order, status
+from .history import DIRTY, Timing, UsageError, resolve
+from .history import timings as asv_timings
+
+__all__ = ["Comparison", "Line", "compare", "run", "status"]
+
+ASV_RESULTS = Path(".asv/results")
+
+
+def compare(
+    claims: Iterable[Claim],
+    records: Sequence[Record],
+    timings: Sequence[Timing],
+    base: str,
+    head: str,
+    tier: TierName,
+) -> Comparison:
+    """Hold head against base at one tier, by the rule above. Reads no file and runs nothing."""
+    lines: list[Line] = []
+    family: list[claim_results.Series] = []
+    expected = [claim for claim in claims if tier in claim.tiers]
+    for claim in expected:
+        found = claim_results.twins(claim, tier, records, base, head)
+        lines += claim_results.lines(claim, tier, found)
+        lines += kernel_times.lines(claim, tier, timings, base, head)
+        family += claim_results.series(claim, found)
+    judged, notes = claim_results.metric_lines(family)
+    lines += [*judged, *_vanished(records, base, tier, expected)]
+    return Comparison(
+        base=base,
+        head=head,
+        tier=tier,
+        lines=in_order(lines or [_nothing(tier)]),
+        notes=tuple(notes),
+    )
+
+
+def _vanished(
+    records: Sequence[Record], base: str, tier: TierName, expected: Sequence[Claim]
+) -> Iterator[Line]:
+    """Claims that base has records of and that nothing defines any more."""
+    measured = {r.claim for r in records if (r.provenance.commit, r.tier) == (base, tier)}
+    for claim in sorted(measured - {claim.id for claim in expected}):
+        reason = f"{claim}: measured at base, and no claim file has it at tier {tier} any more"
+        yield _not_measured(claim, "definition", reason)
+
+
+def _nothing(tier: TierName) -> Line:
+    """An empty comparison would be a green one."""
+    return _not_measured("claimbench", "anything", f"nothing measured: no claim has a tier {tier}")
+
+
+def _not_measured(subject: str, name: str, reason: str) -> Line:
+    return Line(
+        kind="not measured", subject=subject, what="record", name=name, reason=reason, claim=""
+    )
+
+
+def common_tier(records: Sequence[Record], base: str, head: str) -> TierName | None:
+    """The largest tier at which both commits have a record of anything."""
+    tiers = [{r.tier for r in records if r.provenance.commit == c} for c in (base, head)]
+    shared = tiers[0] & tiers[1]
+    return max(shared, key=TIERS.index, default=None)
+
+
+def _smallest_tier(claims: Sequence[Claim]) -> TierName:
+    return next((tier for tier in TIERS if any(tier in c.tiers for c in claims)), TIERS[0])
+
+
+def run(
+    base: str,
+    head: str,
+    results: Path,
+    out: Path | None = None,
+    tier: TierName | None = None,
+    asv_results: Path | None = None,
+    *,
+    claims: Sequence[Claim],
+    line_of: outputs.LineOf = outputs.first_line,
+) -> int:
+    """Compare two commits from the files of a results folder, print, write, answer the status."""
+    records = record_files.read(results)
+    timings = asv_timings(asv_results or ASV_RESULTS)
+    known = {r.provenance.commit for r in records} | {t.commit for t in timings}
+    before, after = resolve(base, known), resolve(head, known)
+    if before == after:
+        raise UsageError(f"{base!r} and {head!r} are one commit; name two to compare")
+    chosen = tier or common_tier(records, before, after) or _smallest_tier(claims)
+    comparison = compare(claims, records, timings, before, after, chosen)
+    notes = [*comparison.notes, *_advice(comparison, known)]
+    comparison = comparison.model_copy(update={"notes": tuple(notes)})
+    outputs.show(comparison, line_of)
+    if out is not None:
+        outputs.write(comparison, out, line_of)
+    return status(comparison)
+
+
+def _advice(comparison: Comparison, known: set[str]) -> list[str]:
+    """What to do about all that was not measured."""
+    base, head = comparison.base, comparison.head
+    missing = comparison.of("not measured", "refused")
+    if not missing:
+        return []
+    notes = [_absence(commit, known) for commit in (base, head) if commit not in known]
+    commits = f"{base} {head}"
+    notes.append(f"measure the records of both: claimbench gate --measure {commits}")
+    if any(line.what in ("time", "correctness") for line in missing):
+        feed = f"printf '%s\\n' {commits} | "
+        notes.append(
+            "measure the times of both: "
+            f"{feed}asv run --record-samples --interleave-rounds HASHFILE:-"
+        )
+    return notes
+
+
+def _absence(commit: str, known: set[str]) -> str:
+    if commit + DIRTY in known:
+        return (
+            f"{commit[:8]} was measured only with files changed: commit them and measure, or "
+            f"compare {commit[:8]}{DIRTY}"
+        )
+    return f"nothing was measured at {commit[:8]}: no record and no time of it was found"
