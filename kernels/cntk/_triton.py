@@ -251,6 +251,7 @@ def _pooled(
             TILE_H=triton.next_power_of_2(height),
             TILE_W=triton.next_power_of_2(width),
             num_warps=WARPS,
+            enable_fp_fusion=True,
         )
         i, j, _ = pairs.T
         values = parts.sum(1, dtype=torch.float64).movedim(0, -1)

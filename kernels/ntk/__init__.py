@@ -80,6 +80,7 @@ def ntk_gram(
     arXiv:1910.01663, and its released code; kappa_0 and kappa_1 are the arc-cosine kernels of Cho
     and Saul 2009.
     """
+    same = x2 is None
     x2 = x1 if x2 is None else x2
     deepest = max(depth for depth, _ in variants)
     rho = np.linalg.norm(x1, axis=1)[:, None] * np.linalg.norm(x2, axis=1)
@@ -89,6 +90,9 @@ def ntk_gram(
     for level in range(deepest + 1):
         if level > 0:
             u = np.clip(np.divide(sigma, rho, out=np.zeros_like(rho), where=rho > 0), -1, 1)
+            if same:
+                # Next to 1 the arc cosine turns a rounding of 1e-16 into one of 1e-8.
+                np.fill_diagonal(u, 1)
             kappa0 = 1 - np.arccos(u) / np.pi
             kappa1 = u * kappa0 + np.sqrt(1 - u * u) / np.pi
             sigma = rho * kappa1
