@@ -12,6 +12,7 @@ from claimbench.suite.definitions import Claim, TierName
 from .comparison import Kind, Line, differing
 from .history import Timing
 
+TIMED: TierName = "smoke"  # whose shapes the suite's benchmarks of kernels run
 FLOOR_S = 1e-4  # timers and schedulers of shared machines move a call by this much
 GROWTH = 2.0  # as a backend may be off by twice what the reference is in the same dtype
 ROUNDING = 4 * 2.0**-23  # four units of rounding of float32, the coarsest dtype that is timed
@@ -68,16 +69,15 @@ class Case:
         )
 
 
-def lines(
-    claim: Claim, tier: TierName, timings: Sequence[Timing], base: str, head: str
-) -> Iterator[Line]:
-    """Every backend on every shape that the claim declares for a tier."""
+def lines(claim: Claim, timings: Sequence[Timing], base: str, head: str) -> Iterator[Line]:
+    """Every backend on every shape that asv times, and on any other that it was made to time."""
     for label, shape in claim.shapes.items():
-        if shape.tier == tier:
-            here = [t for t in timings if (t.claim, t.shape) == (claim.id, label)]
-            case = Case(claim, label)
-            nothing = case.line("not measured", "no time at base and none at head")
-            yield from list(_of_shape(case, here, base, head)) or [nothing]
+        case = Case(claim, label)
+        here = [t for t in timings if (t.claim, t.shape) == (claim.id, label)]
+        found = list(_of_shape(case, here, base, head))
+        if not found and shape.tier == TIMED:
+            found = [case.line("not measured", "no time at base and none at head")]
+        yield from found
 
 
 def _of_shape(case: Case, timings: Sequence[Timing], base: str, head: str) -> Iterator[Line]:
