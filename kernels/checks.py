@@ -106,12 +106,15 @@ def check(kernel: Kernel[..., Any], backend: str, case: Case, dtype: str, device
 
 
 def check_all(
-    kernels: list[str], backend: str | None = None, device: str = "cpu"
+    kernels: list[str],
+    backend: str | None = None,
+    device: str = "cpu",
+    dtypes: tuple[str, ...] = ("float32", "float64"),
 ) -> Iterator[Finding]:
     """Every case of the named kernels, on one backend or on all but the reference."""
     for name in kernels:
         kernel = KERNELS[name]
         for chosen in [backend] if backend else [b for b in kernel.backends if b != "reference"]:
             for case in cases(name):
-                for dtype in ("float32", "float64"):
+                for dtype in dtypes:
                     yield check(kernel, chosen, case, dtype, device)

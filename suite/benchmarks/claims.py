@@ -1,4 +1,4 @@
-"""The smoke tier of each claim: error of each method, shortfall of each rule, seconds of each method.
+"""The smoke tier of each claim: error and seconds of each method, shortfall of each rule.
 
 asv has no direction: lower is better to it, so it is given errors and shortfalls. Every value comes
 from a record, and the records go to the results folder, where report and gate find them by commit.

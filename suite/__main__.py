@@ -1,0 +1,5 @@
+"""`python -m claimbench.suite` is `claimbench`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,178 @@
+"""What a user meets: messages, JSON and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "claimbench.suite"]
+TEMPLATE = Path(__file__).parents[2] / "suite" / "claim_template.toml"
+
+
+def claimbench(
+    *arguments: str, folder: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("CLAIMBENCH_")}
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env={**env, "COLUMNS": "200", "CLAIMBENCH_CACHE": str(folder / "cache"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    shown = claimbench("--help", folder=tmp_path).stdout
+    for command in ["list", "describe", "check", "data", "run", "kernels", "report", "gate", "new"]:
+        assert command in shown
+
+
+def test_list_knows_the_four_claims_and_what_they_cost(tmp_path: Path) -> None:
+    shown = claimbench("list", "--json", folder=tmp_path)
+    claims: list[dict[str, Any]] = json.loads(shown.stdout)
+    assert len(claims) >= 4
+    assert all(claim["tiers"]["smoke"] > 0 for claim in claims)
+    assert claimbench("list", "--tag", "uci", folder=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["describe", "arora2020_ntk_beats_forest"], "did you mean 'arora2020_ntk_beats_forests'?"),
+        (["run", "no_such"], "no claim is called 'no_such'"),
+        (["run", "--method", "no_such"], "no method is called 'no_such'"),
+        (["run", "li2019_pooling_improves_cntk", "--tier", "full"], "there is no tier 'full'"),
+        (["list", "--tag", "no_such"], "no tag is called 'no_such'"),
+        (["kernels", "check", "ntk_gran"], "did you mean 'ntk_gram'?"),
+        (["data", "fetch", "ciphar10"], "did you mean 'cifar10'?"),
+        (["run", "--tier", "huge"], "Invalid value for '--tier'"),
+        (["nonsense"], "No such command"),
+        (["gate", "no_such_commit", "HEAD"], "no_such_commit"),
+    ],
+)
+def test_wrong_usage_is_2_and_says_the_way_out(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = claimbench(*arguments, folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_check_tells_all_errors_of_all_files(tmp_path: Path) -> None:
+    text = TEMPLATE.read_text()
+    (tmp_path / "one.toml").write_text(text.replace("ntk_gram", "ntk_gramm"))
+    (tmp_path / "two.toml").write_text(text.replace("trials = 1", "trials = 0"))
+    done = claimbench("check", ".", folder=tmp_path)
+    assert done.returncode == 2
+    assert "one.toml:3:1: kernel:" in done.stderr
+    assert "two.toml:" in done.stderr
+    assert claimbench("check", folder=tmp_path).returncode == 0
+
+
+def test_check_of_nothing_is_not_good(tmp_path: Path) -> None:
+    assert claimbench("check", ".", folder=tmp_path).returncode == 2
+
+
+def test_data_that_are_not_here_are_4_and_named(tmp_path: Path) -> None:
+    done = claimbench("run", "--tier", "quick", folder=tmp_path)
+    assert done.returncode == 4
+    assert "claimbench data fetch" in done.stderr
+    assert not list(tmp_path.glob("results/*.jsonl"))
+
+
+def test_a_gpu_that_is_not_here_is_4(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    done = claimbench("run", "--device", "cuda", folder=tmp_path)
+    assert (done.returncode, "no CUDA device" in done.stderr) == (4, True)
+
+
+def test_a_results_folder_that_cannot_be_written_is_4(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    done = claimbench("run", folder=tmp_path)
+    assert done.returncode == 4
+    assert "results" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+UCI = "arora2020_ntk_beats_forests"
+
+
+def test_one_method_alone_is_not_measured(tmp_path: Path) -> None:
+    done = claimbench("run", UCI, "--method", "ntk_svm", "--json", folder=tmp_path)
+    assert done.returncode == 3
+    [verdict] = json.loads(done.stdout)
+    assert verdict["outcome"] == "not measured"
+    again = claimbench("run", UCI, "--method", "ntk_svm", folder=tmp_path)
+    assert "0 to run" in again.stderr
+
+
+def test_a_killed_run_loses_nothing_and_goes_on(tmp_path: Path) -> None:
+    run = subprocess.Popen(
+        [*COMMAND, "run", UCI, "--method", "ntk_svm", "--backend", "reference"],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not (files := list(tmp_path.glob("results/*.jsonl"))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    before = files[0].read_bytes().count(b"\n")
+    done = claimbench("run", UCI, "--method", "ntk_svm", "--backend", "reference", folder=tmp_path)
+    assert f"{before} on record" in done.stderr
+    assert f"{4 - before} to run" in done.stderr
+
+
+def test_a_fresh_report_says_that_nothing_is_measured(tmp_path: Path) -> None:
+    done = claimbench("report", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "not measured" in (tmp_path / "html" / "index.html").read_text()
+
+
+def test_a_gate_over_nothing_is_never_green(tmp_path: Path) -> None:
+    git = shutil.which("git")
+    assert git
+    for command in (
+        ["init", "-q"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "one"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "two"],
+    ):
+        subprocess.run([git, *command], cwd=tmp_path, check=True)
+    done = claimbench("gate", "HEAD~1", "HEAD", folder=tmp_path)
+    assert done.returncode == 3, done.stderr
+
+
+def test_a_new_claim_is_right_from_the_start(tmp_path: Path) -> None:
+    made = claimbench("new", "claim", "me2026_something", "--folder", ".", folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert claimbench("check", "me2026_something.toml", folder=tmp_path).returncode == 0
+    again = claimbench("new", "claim", "me2026_something", "--folder", ".", folder=tmp_path)
+    assert (again.returncode, "exists" in again.stderr) == (2, True)
+
+
+def test_kernels_are_listed_with_their_claims(tmp_path: Path) -> None:
+    rows = json.loads(claimbench("kernels", "list", "--json", folder=tmp_path).stdout)
+    by_name = {row["kernel"]: row for row in rows}
+    assert UCI in by_name["ntk_gram"]["claims"]
+    assert "reference" in by_name["cntk_gram"]["backends"]
+
+
+def test_a_backend_that_runs_nowhere_here_was_not_checked(tmp_path: Path) -> None:
+    done = claimbench("kernels", "check", "ntk_gram", "--backend", "triton", folder=tmp_path)
+    assert done.returncode in (3, 0)
+    assert claimbench("kernels", "check", "ntk_gram", "--backend", "x", folder=tmp_path).returncode

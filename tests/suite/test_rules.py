@@ -1,0 +1,193 @@
+"""Rules give the outcome that their definition says, by numbers worked out beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from claimbench.suite import statistics
+from claimbench.suite.evidence import evidence
+from claimbench.suite.records import Measured, Record
+from claimbench.suite.rules import Finding, Outcome, correlation, superiority
+from claimbench.suite.verdicts import judge
+
+from . import toys
+
+LEVELS = [0.90, 0.92, 0.97]
+
+
+def found(ours: list[float], theirs: list[float], margin: float = 0.0) -> Finding:
+    claim = toys.claim()
+    rows = evidence(claim, "smoke", toys.records(claim, {"level": ours, "rival": theirs}))
+    return superiority(rows, metric="accuracy", better="level", worse="rival", margin=margin)
+
+
+def test_trials_are_paired_and_the_interval_is_students() -> None:
+    finding = found(LEVELS, [0.80, 0.85, 0.81])
+    gaps = [0.10, 0.07, 0.16]
+    half = stats.t.ppf(0.975, 2) * np.std(gaps, ddof=1) / np.sqrt(3)
+    assert finding.effect == pytest.approx(0.11)
+    assert finding.interval == pytest.approx((0.11 - half, 0.11 + half))
+    assert (finding.n, finding.over) == (3, "trials")
+    assert (finding.tests["wins"], finding.tests["losses"]) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("margin", "outcome"),
+    [(-0.05, "supported"), (0.0, "supported"), (0.06, "refuted"), (0.05, "inconclusive")],
+)
+def test_the_whole_interval_must_clear_the_margin(margin: float, outcome: str) -> None:
+    gaps = [0.05, 0.0499, 0.0501]
+    assert found([0.8 + g for g in gaps], [0.8] * 3, margin).outcome == outcome
+
+
+def test_a_metric_of_which_less_is_better() -> None:
+    metrics = {"accuracy": {"direction": "lower", "unit": "s", "tolerance": 0.1}}
+    claim = toys.claim(metrics=metrics)
+    rows = evidence(claim, "smoke", toys.records(claim, {"level": [1, 1, 1.1], "rival": [2] * 3}))
+    assert superiority(rows, metric="accuracy", better="level", worse="rival").effect > 0.9
+
+
+def test_one_trial_decides_nothing() -> None:
+    claim = toys.claim(tiers={"smoke": toys.tables()["tiers"]["smoke"] | {"trials": 1}})
+    rows = evidence(claim, "smoke", toys.records(claim, {"level": [0.9], "rival": [0.1]}))
+    finding = superiority(rows, metric="accuracy", better="level", worse="rival")
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert finding.interval == (-np.inf, np.inf)
+
+
+def test_against_several_rivals_the_closest_decides() -> None:
+    methods = toys.tables()["methods"] | {"other": {"toy_baseline": {"reaches": 0.5}}}
+    claim = toys.claim(methods=methods)
+    values = {"level": LEVELS, "rival": [0.90, 0.93, 0.96], "other": [0.1, 0.1, 0.2]}
+    rows = evidence(claim, "smoke", toys.records(claim, values))
+    finding = superiority(rows, metric="accuracy", better="level", worse=["other", "rival"])
+    assert finding.against == "rival"
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert [name for name, *_ in finding.breakdown] == ["against other", "against rival"]
+
+
+def test_data_sets_count_once_each() -> None:
+    """Three trials on two data sets are two observations over data."""
+    tier = toys.tables()["tiers"]["smoke"] | {"data": ["iris", "wine"], "stand_in": "both"}
+    claim = toys.claim(tiers={"smoke": tier})
+    values = {"level": LEVELS, "rival": [0.8] * 3}
+    rows = evidence(claim, "smoke", toys.records(claim, values))
+    finding = superiority(rows, metric="accuracy", better="level", worse="rival", over="data")
+    assert (finding.n, finding.over) == (2, "data sets")
+
+
+def with_items(claim_records: list[Record], items: dict[str, list[float]]) -> list[Record]:
+    return [
+        record.model_copy(
+            update={
+                "scores": tuple(
+                    Measured(
+                        at=score.at,
+                        variant=score.variant,
+                        metrics={"accuracy": float(np.mean(items[record.method]))},
+                        items={"accuracy": items[record.method]},
+                    )
+                    for score in record.scores
+                )
+            }
+        )
+        for record in claim_records
+    ]
+
+
+def test_items_are_paired_one_by_one() -> None:
+    claim = toys.claim()
+    records = with_items(
+        toys.records(claim, {"level": [0] * 3, "rival": [0] * 3}),
+        {"level": [0.9, 0.8, 0.7, 0.9], "rival": [0.8, 0.7, 0.6, 0.7]},
+    )
+    rows = evidence(claim, "smoke", records)
+    finding = superiority(rows, metric="accuracy", better="level", worse="rival", over="items")
+    assert finding.effect == pytest.approx(0.125)
+    assert (finding.n, finding.outcome) == (12, Outcome.SUPPORTED)
+
+
+def test_rankings_that_agree_refute_a_claim_of_disagreement() -> None:
+    """With y a rising function of x every bootstrap draw has rank correlation 1."""
+    methods = {f"m{i}": {"toy_baseline": {"reaches": 0.1 * i}} for i in range(5)}
+    metrics = {
+        name: {"direction": "higher", "unit": "fraction", "tolerance": 0.1} for name in ("a", "b")
+    }
+    claim = toys.claim(
+        methods=methods,
+        metrics=metrics,
+        rules={"differ": {"correlation": {"x": "a", "y": "b", "below": 0.5}}},
+    )
+    records = [
+        record.model_copy(
+            update={
+                "scores": (
+                    Measured(
+                        metrics={},
+                        items={
+                            "a": [int(record.method[1]) + k / 10 for k in range(4)],
+                            "b": [2.0 * int(record.method[1]) + k / 10 for k in range(4)],
+                        },
+                    ),
+                )
+            }
+        )
+        for record in toys.records(claim, dict.fromkeys(methods, [0.0] * 3))
+    ]
+    finding = correlation(evidence(claim, "smoke", records), x="a", y="b", below=0.5)
+    assert (finding.outcome, finding.effect) == (Outcome.REFUTED, pytest.approx(1.0))
+    assert finding.room == pytest.approx(-0.5)
+
+
+def test_bootstrap_interval_is_scipys_and_repeats() -> None:
+    values = np.random.default_rng(1).normal(size=30)
+    first, second = statistics.bootstrap(values), statistics.bootstrap(values)
+    assert first == second
+    assert first.low < first.effect < first.high
+
+
+def test_friedman_ranks_of_a_worked_example() -> None:
+    """Three methods always in the same order have ranks 1, 2, 3."""
+    ranks = statistics.friedman({"a": [3, 30, 5], "b": [2, 20, 4], "c": [1, 10, 3]})
+    assert ranks.average == {"a": 1.0, "b": 2.0, "c": 3.0}
+    assert ranks.p == pytest.approx(stats.friedmanchisquare([3, 30, 5], [2, 20, 4], [1, 10, 3])[1])
+
+
+def test_a_claim_needs_all_its_rules() -> None:
+    rules = {
+        "above": {"superiority": {"metric": "accuracy", "better": "level", "worse": "rival"}},
+        "below": {"superiority": {"metric": "accuracy", "better": "rival", "worse": "level"}},
+    }
+    claim = toys.claim(rules=rules)
+    verdict = judge(claim, "smoke", toys.records(claim, {"level": LEVELS, "rival": [0.5] * 3}))
+    assert verdict.findings["above"].outcome is Outcome.SUPPORTED
+    assert verdict.outcome is Outcome.REFUTED
+
+
+def test_each_missing_record_is_noticed() -> None:
+    claim = toys.claim()
+    records = toys.records(claim, {"level": LEVELS, "rival": [0.5] * 3})
+    assert judge(claim, "smoke", records).outcome is Outcome.SUPPORTED
+    for left_out in records:
+        verdict = judge(claim, "smoke", [r for r in records if r is not left_out])
+        assert verdict.outcome is Outcome.NOT_MEASURED
+        assert "1 of 6 cells have no record" in verdict.reason
+
+
+def test_an_edited_definition_makes_its_records_stale_and_an_edited_rule_does_not() -> None:
+    records = toys.records(toys.claim(), {"level": LEVELS, "rival": [0.5] * 3})
+    methods = toys.tables()["methods"] | {"level": {"toy_level": {"level": [0.8]}}}
+    edited = judge(toys.claim(methods=methods), "smoke", records)
+    assert edited.reason.startswith("3 of 6 cells have no record")
+    assert judge(toys.claim(title="other words"), "smoke", records).outcome is Outcome.SUPPORTED
+
+
+def test_a_failed_cell_is_the_reason() -> None:
+    claim = toys.claim()
+    records = toys.records(claim, {"level": LEVELS, "rival": [0.5] * 3})
+    broken = records[0].model_copy(update={"error": "RuntimeError: no", "scores": ()})
+    verdict = judge(claim, "smoke", [broken, *records[1:]])
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "RuntimeError: no" in verdict.reason
