@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from claimbench.suite.definitions import Definition
 
-from .comparison import KINDS, WORSE, Comparison, Kind, Line, status
+from .comparison import KINDS, WORSE, Comparison, Kind, Line, one_line, status
 
 LineOf = Callable[[str, Sequence[str]], int]
 """Line of a claim's file that holds some keys, from the top."""
@@ -113,7 +113,7 @@ def markdown(comparison: Comparison, limit: int = MARKDOWN_LIMIT) -> str:
     parts = [
         f"## Gate: {conclusion(comparison)}\n\n{commits}, tier {comparison.tier}: "
         f"{headline(comparison)}\n\n",
-        *(f"- {_cell(note)}\n" for note in comparison.notes),
+        *(f"- {_cell(one_line(note))}\n" for note in comparison.notes[:10]),
         "\n| | subject | what happened |\n|---|---|---|\n",
     ]
     room = limit - sum(map(len, parts)) - 100
