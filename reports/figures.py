@@ -1,0 +1,118 @@
+"""Figures: what a chart shows, decided before anything is drawn.
+
+`hues` binds a colour to a name: its place in the claim's own order, the same in every figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+BACKENDS = ("reference", "cpu", "numba", "torch", "triton", "cuda")
+HUES = 8
+"""How many colours the style sheet has."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One mark; `low` and `high` are equal to `y` where nothing is known of its interval."""
+
+    series: str
+    x: float | str
+    y: float
+    low: float
+    high: float
+    facet: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What every chart has: the text that stands for it, and where its numbers are.
+
+    Attributes:
+        title: what the chart shows, also to those who cannot see it.
+        note: how to read it.
+    """
+
+    title: str
+    note: str
+    hues: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Curves(Figure):
+    """A metric over an axis, with a band of its interval; one panel for each facet."""
+
+    x: str
+    y: str
+    points: tuple[Point, ...]
+    percent: bool
+    log_x: bool = False
+    log_y: bool = False
+
+
+@dataclass(frozen=True)
+class Scatter(Figure):
+    """One mark a data set: the better method's value over the worse one's."""
+
+    x: str
+    y: str
+    points: tuple[tuple[str, float, float], ...]
+    percent: bool
+
+
+@dataclass(frozen=True)
+class Plane(Figure):
+    """One named mark a method, in the plane of two metrics."""
+
+    x: str
+    y: str
+    points: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Ranks(Figure):
+    """Average ranks over data sets, for a critical-difference diagram.
+
+    Attributes:
+        values: of each method, higher is better, over the same data sets in the same order.
+    """
+
+    values: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One row of a history: what its axis is called, and its points by commit."""
+
+    y: str
+    points: tuple[Point, ...]
+    percent: bool = False
+    log: bool = False
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class History(Figure):
+    """Panels one above the other that share the commits as their axis."""
+
+    commits: tuple[str, ...]
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Spark(Figure):
+    """A word-sized history of one number."""
+
+    points: tuple[Point, ...]
+    threshold: float | None = None
+
+
+def hues(names: Iterable[str]) -> dict[str, int]:
+    """A colour for each name, by its place in the order given."""
+    return {name: place % HUES for place, name in enumerate(dict.fromkeys(names))}
+
+
+def backend_hues(names: Iterable[str]) -> dict[str, int]:
+    """A backend keeps its colour on every page, whichever others were measured."""
+    return hues([*BACKENDS, *sorted(names)])

@@ -1,0 +1,159 @@
+"""Pages: HTML that opens from disk, with no network, under a policy that lets nothing else in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from claimbench.suite import records
+from claimbench.suite.definitions import Claim
+from claimbench.suite.rules import Outcome
+
+from . import charts, history, tables, views, words
+from .claim_views import ClaimPage
+from .figures import Figure
+from .tables import Table
+from .views import Report
+
+_PACKAGE = "claimbench.reports"
+
+MARKS = {
+    Outcome.SUPPORTED: "\N{BLACK CIRCLE}",
+    Outcome.REFUTED: "\N{WHITE CIRCLE}",
+    Outcome.INCONCLUSIVE: "\N{CIRCLE WITH LEFT HALF BLACK}",
+    Outcome.NOT_MEASURED: "\N{MIDDLE DOT}",
+}
+
+Draw = Callable[[Figure, str], str | None]
+"""From a figure and a prefix for its ids to SVG, or `None` where it cannot be drawn."""
+
+
+def _printed(value: Any) -> Any:
+    """What a template prints: texts from records and claim files lose what is invisible in them."""
+    return words.inert(value) if type(value) is str else value
+
+
+environment = Environment(
+    loader=PackageLoader(_PACKAGE),
+    autoescape=True,
+    undefined=StrictUndefined,
+    finalize=_printed,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def build(
+    results: Path, out: Path, asv_results: Path | None, claims: Sequence[Claim]
+) -> tuple[Path, str]:
+    """Read everything, write the report; the path of its first page, and a line about asv's own."""
+    found = records.read(results)
+    timings = history.timings(asv_results) if asv_results and asv_results.is_dir() else []
+    made = views.report(claims, found, timings, history.commits(found, timings))
+    page = write_report(made, out)
+    return page, (
+        "asv publish makes asv's own pages, every time that it took as a graph; this report adds "
+        "the verdicts, the records behind them and, from the same results, each kernel's times."
+    )
+
+
+def write_report(report: Report, out: Path, draw: Draw = charts.draw) -> Path:
+    """Write all pages and the data beside them; returns the path of the first page."""
+    stamp = report.index.stamp
+    first = _page(out, "index.html", "index.html.j2", stamp, draw, index=report.index,
+                  kernels=report.kernels)  # fmt: skip
+    for claim in report.claims:
+        _page(out, claim.file, "claim.html.j2", stamp, draw, page=claim)
+        _data(out, claim.file, claim_tables(claim))
+    for kernel in report.kernels:
+        _page(out, kernel.file, "kernel.html.j2", stamp, draw, page=kernel)
+        _data(out, kernel.file, (kernel.latest, kernel.across))
+    _data(out, "index.html", (report.index.table, report.index.commits))
+    _write(out / "results.json", tables.dump(report.results))
+    return first
+
+
+def claim_tables(page: ClaimPage) -> list[Table]:
+    parts = [rule.breakdown for rule in page.rules if rule.breakdown]
+    rest = (page.calls, page.tiers, page.published, page.measured, page.across, page.rows)
+    return [*parts, *rest]
+
+
+def _page(
+    out: Path,
+    file: str,
+    template: str,
+    stamp: tuple[tuple[str, str], ...],
+    draw: Draw,
+    **shown: object,
+) -> Path:
+    root = "../" * file.count("/")
+    places = count(1)
+
+    def drawn(figure: Figure) -> Markup | None:
+        svg = draw(figure, f"f{next(places)}-")
+        # Rebuilt from an allowlist by `drawings`, so that there is nothing left to escape.
+        return Markup(svg) if svg else None
+
+    text = environment.get_template(template).render(
+        **_frame(),
+        **shown,
+        root=root,
+        stamp=stamp,
+        draw=drawn,
+        data=lambda table: f"{root}{_stem(file, table)}",
+    )
+    return _write(out / file, text)
+
+
+@cache
+def _frame() -> dict[str, object]:
+    """What all pages share."""
+    style, script = (
+        (files(_PACKAGE) / "static" / name).read_text(encoding="utf-8")
+        for name in ("style.css", "report.js")
+    )
+    return {
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": _policy(style, script),
+        "marks": MARKS,
+        "lacking": charts.lacking(),
+    }
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing but our own style and script, named by digest: 'self' means nothing on file://."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _stem(file: str, table: Table) -> str:
+    return f"data/{file.removesuffix('.html')}/{words.slug(table.name)}"
+
+
+def _data(out: Path, file: str, found: Sequence[Table]) -> None:
+    for table in found:
+        _write(out / f"{_stem(file, table)}.csv", tables.as_csv(table))
+        _write(out / f"{_stem(file, table)}.json", tables.as_json(table))
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path

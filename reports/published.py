@@ -1,0 +1,143 @@
+"""Published values: what the paper reports, beside what we measured at the same point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from claimbench.suite import statistics
+from claimbench.suite.definitions import Call, Claim, Published, Scalar
+from claimbench.suite.evidence import Evidence, Selector
+from claimbench.suite.statistics import Estimate
+from claimbench.suite.verdicts import Verdict
+
+from . import tables, words
+from .tables import Cell, Table
+
+
+def beside(claim: Claim, call: Call | None) -> list[str]:
+    """What the paper says of a rule's effect, else its first values; each with its basis."""
+    gaps = published_gaps(claim, call) if call else []
+    if gaps:
+        metric = call.arguments["metric"] if call else claim.lead
+        return [_gap_text(gaps, claim.metrics[metric].unit), _basis({p.basis for _, p in gaps})]
+    leading = [p for p in claim.published if p.metric == claim.lead][:3]
+    if not leading:
+        return ["none published"]
+    return [*(_value_text(claim, p) for p in leading), _basis({p.basis for p in leading})]
+
+
+def _value_text(claim: Claim, published: Published) -> str:
+    where = f" ({words.facts(published.at)})" if published.at else ""
+    return f"{published.method} {_value(claim, published)}{where}"
+
+
+def _value(claim: Claim, published: Published) -> str:
+    unit = claim.metrics[published.metric].unit if published.metric in claim.metrics else ""
+    text = words.value(published.value, unit)
+    spread = f" \N{PLUS-MINUS SIGN} {words.value(published.spread, unit)}"
+    return text + (spread if published.spread is not None else "")
+
+
+def _basis(bases: set[str]) -> str:
+    """The least certain of several; they stand in the order of `words.BASIS`."""
+    return words.BASIS[max(bases, key=list(words.BASIS).index)]
+
+
+def _gap_text(gaps: Sequence[tuple[float, Published]], unit: str) -> str:
+    values = [gap for gap, _ in gaps]
+    mean = words.effect(sum(values) / len(values), unit)
+    if len(values) == 1:
+        return f"{mean} published"
+    ends = f"{words.signed(min(values), unit)} to {words.signed(max(values), unit)}"
+    return f"{mean} published, mean of {len(values)} points ({ends})"
+
+
+def published_gaps(claim: Claim, call: Call) -> list[tuple[float, Published]]:
+    """`better` minus `worse` wherever the paper has both, positive where `better` is ahead."""
+    arguments = call.arguments
+    if not {"metric", "better", "worse"} <= arguments.keys():
+        return []
+    if not isinstance(arguments["worse"], str | Mapping):
+        return []
+    metric = arguments["metric"]
+    sign = 1 if claim.metrics[metric].direction == "higher" else -1
+    where = arguments.get("where") or {}
+    ours, theirs = (_points(claim, metric, arguments[end], where) for end in ("better", "worse"))
+    pairs = [(ours[at], theirs[at]) for at in ours if at in theirs]
+    return [(sign * (a.value - b.value), a) for a, b in pairs]
+
+
+def _points(
+    claim: Claim, metric: str, selector: Selector, where: Mapping[str, Scalar]
+) -> dict[tuple[tuple[str, Any], ...], Published]:
+    """Published values that a selector means, by what it leaves open of where they stand."""
+    wanted = {"method": selector} if isinstance(selector, str) else dict(selector)
+    wanted |= where
+    label = wanted.pop("method")
+    found = {}
+    for published in claim.published:
+        named = published.method == label and published.metric == metric
+        if named and all(published.at.get(k, v) == v for k, v in wanted.items()):
+            rest = {k: v for k, v in published.at.items() if k not in wanted}
+            found[tuple(sorted(rest.items()))] = published
+    return found
+
+
+def published_table(claim: Claim, verdict: Verdict) -> Table:
+    """The paper's values, and ours where we measured the same method at the same point."""
+    head = tables.columns(
+        "method", "at", "metric", "published", "basis", "measured", "95% interval", "n",
+        "difference", numeric=("published", "measured", "n", "difference"),
+    )  # fmt: skip
+    rows = tuple(_published_row(claim, verdict, published) for published in claim.published)
+    return Table("published", "Published values beside measured ones", head, rows)
+
+
+def _published_row(claim: Claim, verdict: Verdict, published: Published) -> tuple[Cell, ...]:
+    unit = claim.metrics[published.metric].unit if published.metric in claim.metrics else ""
+    found = _measured(verdict.evidence, published) if verdict.evidence else None
+    start = (
+        tables.text(published.method),
+        tables.text(words.facts(published.at)),
+        tables.text(published.metric),
+        tables.amount(published.value, _value(claim, published)),
+        tables.text(words.BASIS[published.basis]),
+    )
+    if found is None:
+        return (*start, *(tables.text("") for _ in range(4)))
+    gap = found.effect - published.value
+    return (
+        *start,
+        tables.amount(found.effect, words.value(found.effect, unit)),
+        tables.text(estimate_interval(found, unit)),
+        tables.amount(found.n, str(found.n)),
+        tables.amount(gap, words.effect(gap, unit)),
+    )
+
+
+def _measured(evidence: Evidence, published: Published) -> Estimate | None:
+    if published.method not in evidence.claim.methods:
+        return None
+    selector = {"method": published.method, **published.at}
+    return mean_of(evidence, selector, published.metric)
+
+
+def mean_of(evidence: Evidence, selector: Selector, metric: str) -> Estimate | None:
+    """Mean with Student's interval over data sets where there are several, else over trials."""
+    rows = [row for row in evidence.rows_of(selector) if metric in row.score.metrics]
+    if not rows:
+        return None
+    several = len({row.record.data for row in rows}) > 1
+    groups: dict[tuple[str, int], list[float]] = {}
+    for row in rows:
+        key = (row.record.data, 0 if several else row.record.trial)
+        groups.setdefault(key, []).append(row.score.metrics[metric])
+    return statistics.student([sum(values) / len(values) for values in groups.values()])
+
+
+def estimate_interval(estimate: Estimate, unit: str) -> str:
+    """An estimate's interval, of values rather than differences."""
+    if not words.finite(estimate.low):
+        return words.interval(estimate.low, estimate.high, estimate.n, unit)
+    return words.spread(estimate.low, estimate.high, unit)
