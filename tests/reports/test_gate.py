@@ -247,7 +247,15 @@ def test_any_record_that_is_altered_is_noticed(
     assert any(reason in line.reason for line in found.lines)
     if code is None:  # an error is worse at head, and gone from base
         code = 1 if changed >= 6 else 0
+        assert the(found, "record", "worse" if code else "better")
     assert status(found) == code
+    assert not [line for line in found.lines if line.what == "verdict"]
+
+
+def test_nothing_is_concluded_from_other_data() -> None:
+    head = measured(TOY, HEAD, [0.5] * 3, data_digest="e" * 64)
+    found = gate(TOY, GOOD[:6] + head)
+    assert [(line.kind, line.what) for line in found.lines] == [("refused", "data")]
 
 
 def test_a_metric_that_vanishes_is_noticed() -> None:
