@@ -86,7 +86,7 @@ def test_unknown_backend_is_named_with_a_suggestion(kernel: Kernel) -> None:
 
 
 def test_says_of_every_backend_why_it_does_not_run(kernel: Kernel) -> None:
-    with pytest.raises(NoBackend, match="odd: .*; other: .*; reference: it takes numpy arrays"):
+    with pytest.raises(NoBackend, match=r"odd: .*; other: .*; reference: it takes numpy arrays"):
         kernel([1.0])
 
 
