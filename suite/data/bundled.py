@@ -16,7 +16,8 @@ def _table(name: str, _: Contents) -> Data:
     """Features (n, p) in float64, each standardised over all samples.
 
     The published UCI files are made in the same way: zero mean, and unit variance with n - 1 in
-    the denominator.
+    the denominator. Two tables still differ from those: `iris` has two samples mended that are
+    wrong at UCI, and `breast_cancer` has its two classes the other way round.
     """
     import sklearn.datasets
 

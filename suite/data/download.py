@@ -60,7 +60,7 @@ def fetch_all(datasets: Sequence[DataSet], say: Say) -> None:
         missing = to_fetch(dataset)
         wanted[dataset.name] = missing
         if not missing:
-            place = files.home(dataset)
+            place = None if dataset.bundled else files.home(dataset)
             say(f"{dataset.name}: {place.where if place else 'bundled'}, nothing to fetch")
     if not any(wanted.values()):
         return
@@ -123,11 +123,15 @@ def _fetch(run: Fetching, wanted: dict[str, list[File]]) -> list[str]:
         if archive:
             members = [file for file in left if file.archive == archive]
             _unpack_archive(run, archive, members, reasons)
-    return [
-        f"{name}: {reasons[first]}\nrepeat `claimbench data fetch {name}`, or name in CLAIMBENCH_DATA "
-        "a folder that has the files"
+    failed = {
+        name: next((reasons[file.path] for file in missing if file.path in reasons), None)
         for name, missing in wanted.items()
-        if (first := next((f.path for f in missing if f.path in reasons), None))
+    }
+    return [
+        f"{name}: {reason}\nrepeat `claimbench data fetch {name}`, or name in CLAIMBENCH_DATA a "
+        "folder that has the files"
+        for name, reason in failed.items()
+        if reason
     ]
 
 
