@@ -1,4 +1,4 @@
-"""Blending in one pass, one image a thread; the mask of an image is made in a buffer of its size."""
+"""Blending in one pass, an image a thread; the mask of an image is made in a buffer of its size."""
 
 from __future__ import annotations
 
