@@ -334,7 +334,7 @@ def resolve(name: str, known: Collection[str] = ()) -> str:
         return name
     for plain, end in ((name, ""), (name.removesuffix(DIRTY), DIRTY)):
         spec = f"{plain}^{{commit}}"
-        sha = provenance.git("rev-parse", "--verify", "--quiet", "--end-of-options", spec)
+        sha = provenance.git("rev-parse", "--verify", "--quiet", spec)
         if sha:
             return sha + end
     raise UsageError(

@@ -43,7 +43,7 @@ class Case:
 
     def __str__(self) -> str:
         where = f" ({self.where})" if self.where else ""
-        return f"{self.claim.kernel} {self.backend} on {self.label}{where}"
+        return f"{self.backend} on {self.claim.id}.{self.label}{where}"
 
     @property
     def tolerance(self) -> float:
@@ -56,13 +56,12 @@ class Case:
         what: Literal["time", "machine", "correctness"] = "time",
         **values: Any,
     ) -> Line:
-        where = f" ({self.where})" if self.where else ""
         return Line(
             kind=kind,
             subject=self.claim.kernel,
             what=what,
-            name=f"{what} of {self.backend} on {self.claim.id}.{self.label}{where}",
-            reason=f"{self}: {reason}",
+            name=f"{what} of {self}",
+            reason=f"{self.claim.kernel} {self}: {reason}",
             claim=self.claim.id,
             keys=("shapes", self.label),
             **values,

@@ -64,19 +64,18 @@ def conclusion(comparison: Comparison) -> str:
 def show(comparison: Comparison, line_of: LineOf = first_line) -> None:
     """Print for a person; under GitHub Actions also as annotations."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console()
     commits = f"{comparison.base[:12]} -> {comparison.head[:12]}"
-    console.print(Text(plain(f"gate {commits}, tier {comparison.tier}: {headline(comparison)}")))
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    first = f"gate {commits}, tier {comparison.tier}: {headline(comparison)}"
+    console.print(Text(plain(first)), soft_wrap=True)
     for line in comparison.lines:
         if line.kind != "unchanged":
-            mark = Text(f"{MARKS[line.kind]} {line.kind}", style=_STYLES[line.kind])
-            table.add_row(mark, Text(plain(line.reason)))
-    if table.row_count:
-        console.print(table)
+            mark = f"{MARKS[line.kind]} {line.kind:<14}"
+            row = Text.assemble((mark, _STYLES[line.kind]), plain(line.reason))
+            # Not wrapped: a log keeps every reason on one line, and can be searched.
+            console.print(row, soft_wrap=True)
     for note in comparison.notes:
         console.print(Text(plain(note)), soft_wrap=True)
     console.print(Text(f"gate: {conclusion(comparison)}", style="bold"))

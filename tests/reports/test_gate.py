@@ -374,7 +374,7 @@ def test_the_lower_quartile_of_samples_goes_before_asvs() -> None:
 
 def test_the_reason_of_a_time_is_one_line() -> None:
     found = timed(timing(BASE, 0.0019), timing(HEAD, 0.0031))
-    reason = "ntk_gram numba on block: 1.9 ms -> 3.1 ms (+63%), tolerance 25%"
+    reason = "ntk_gram numba on toy.block: 1.9 ms -> 3.1 ms (+63%), tolerance 25%"
     assert the(found, "time", "worse").reason == reason
     assert the(found, "time", "worse").keys == ("shapes", "block")
 
@@ -466,7 +466,7 @@ def test_every_machine_that_base_has_is_wanted_at_head() -> None:
     times = [timing(BASE), timing(HEAD), timing(BASE, machine="second")]
     found = gate(TIMED, records, times)
     assert the(found, "time", "not measured").reason == (
-        "ntk_gram numba on block (second, py3.11): no time at head"
+        "ntk_gram numba on toy.block (second, py3.11): no time at head"
     )
 
 
