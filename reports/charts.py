@@ -20,7 +20,6 @@ FAINT = "var(--line)"
 WIDTH = 640
 INSTALL = "pip install 'claimbench[report,stats]'"
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
-_SHAPES = ("circle", "square", "diamond", "triangle-up")
 
 
 def lacking() -> str:
@@ -80,7 +79,6 @@ def _values(points: Sequence[Point]) -> list[dict[str, Any]]:
             "y": p.y,
             "low": p.low,
             "high": p.high,
-            "facet": words.inert(p.facet),
         }
         for p in points
     ]
@@ -98,7 +96,7 @@ def _by_series(figure: Figure, points: Sequence[Point], legend: bool = True) -> 
     names = list(dict.fromkeys(point.series for point in points))
     hues = [_hue(figure, name) for name in names]
     shown = [words.inert(name) for name in names]
-    key = altair.Legend(title=None, orient="bottom", columns=4) if legend else None
+    key = altair.Legend(title=None, orient="bottom", columns=3) if legend else None
     colours, dashes = [f"var(--hue-{h})" for h in hues], [_DASHES[h % 4] for h in hues]
     return {
         "color": altair.Color("series:N", legend=key).scale(domain=shown, range=colours),
@@ -109,26 +107,27 @@ def _by_series(figure: Figure, points: Sequence[Point], legend: bool = True) -> 
 def _curves(figure: Curves) -> str:
     import altair
 
-    x = altair.X("x:Q", title=figure.x).scale(
-        type="log" if figure.log_x else "linear", nice=False, zero=False
-    )
-    if figure.log_x:
-        places = sorted({point.x for point in figure.points})
-        x = x.axis(values=places, grid=False)
-    y = altair.Y("y:Q", title=figure.y).scale(type="log" if figure.log_y else "linear", zero=False)
-    facets = list(dict.fromkeys(point.facet for point in figure.points))
-    wide = WIDTH if len(facets) == 1 else max(150, (WIDTH + 180) // min(len(facets), 4) - 60)
+    y = altair.Y("y:Q", title=figure.y).scale(zero=False)
     keyed = _by_series(figure, figure.points)
-    base = altair.Chart().encode(x=x, color=keyed["color"])
+    base = altair.Chart().encode(x=_axis(figure), color=keyed["color"])
     layers = altair.layer(
         base.mark_area(opacity=0.16).encode(y=altair.Y("low:Q").title(figure.y), y2="high:Q"),
         base.mark_line(strokeWidth=1.8).encode(y=y, strokeDash=keyed["strokeDash"]),
         base.mark_point(filled=True, size=28, opacity=1).encode(y=y),
         data=altair.Data(values=_values(figure.points)),
-    ).properties(width=wide, height=230)
-    if len(facets) == 1:
-        return _svg(layers)
-    return _svg(layers.facet(facet=altair.Facet("facet:N", title=None), columns=4))
+    )
+    return _svg(layers.properties(width=WIDTH, height=250))
+
+
+def _axis(figure: Curves) -> Any:
+    import altair
+
+    if figure.order:
+        order = [words.inert(place) for place in figure.order]
+        return altair.X("x:N", title=figure.x).axis(labelAngle=0).scale(domain=order)
+    kind = "log" if figure.log_x else "linear"
+    x = altair.X("x:Q", title=figure.x).scale(type=kind, nice=False, zero=False)
+    return x.axis(values=sorted({point.x for point in figure.points}), grid=False)
 
 
 def _square(values: Sequence[float]) -> list[float]:

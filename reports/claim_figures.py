@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from claimbench.suite import statistics
@@ -49,62 +49,72 @@ def _facts(row: Row) -> dict[str, Scalar]:
     return {**row.score.at, **row.score.variant}
 
 
-def _axes(rows: Sequence[Row]) -> list[str]:
-    """Axes with several numbers, the one with most values first."""
-    values: dict[str, set[Scalar]] = defaultdict(set)
+def _axes(rows: Sequence[Row]) -> dict[str, list[Scalar]]:
+    """Values of each axis that has several, in the order in which they were measured."""
+    values: dict[str, dict[Scalar, None]] = defaultdict(dict)
     for row in rows:
         for name, value in _facts(row).items():
-            values[name].add(value)
-    axes = [name for name, found in values.items() if len(found) > 1 and _numbers(found)]
-    return sorted(axes, key=lambda name: -len(values[name]))
+            values[name][value] = None
+    return {name: list(found) for name, found in values.items() if len(found) > 1}
 
 
-def _numbers(values: set[Scalar]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+def _number(value: Scalar) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _curves(evidence: Evidence) -> Iterator[Curves]:
-    """The leading metric over the longest axis, one panel for each value of the next."""
+    """The leading metric over the longest axis of numbers; the other axes part the series."""
     claim, axes = evidence.claim, _axes(evidence.rows)
-    if not axes:
+    lengths = {name: sum(map(_number, values)) for name, values in axes.items()}
+    x = max(lengths, key=lambda name: lengths[name], default="")
+    if not x or lengths[x] < 2:
         return
-    x, metric = axes[0], claim.lead
-    split = axes[1] if len(axes) > 1 else None
-    points = [
-        Point(method, place, *(_shown(claim, metric, v) for v in values), facet)
-        for (method, place, facet), values in _summary(evidence, metric, x, split).items()
-    ]
-    averaged = f" Mean over {' and '.join(axes[2:])}." if axes[2:] else ""
-    places = {point.x for point in points if isinstance(point.x, int | float)}
+    found = _summary(evidence, x, axes)
+    series = dict.fromkeys(name for name, _ in found)
+    numeric = lengths[x] == len(axes[x])
+    places = [float(place) for place in axes[x] if numeric]
     yield Curves(
-        title=f"{metric} over {x}, by method",
-        note=f"Bands are 95% intervals of the mean.{averaged} A method without the axis is level.",
-        hues=figures.hues(claim.methods),
+        title=f"{claim.lead} over {x}, by method",
+        note="Bands are 95% intervals of the mean. A method without the axis is level.",
+        hues=_hues_of(claim, series),
         x=x,
-        y=_label(claim, metric),
-        points=tuple(points),
-        percent=_percent(claim, metric),
-        log_x=min(places) > 0 and max(places) / min(places) >= 16,
+        y=_label(claim, claim.lead),
+        points=tuple(
+            Point(name, float(place) if numeric else str(place), *values)
+            for (name, place), values in found.items()
+        ),
+        order=() if numeric else tuple(map(str, axes[x])),
+        log_x=numeric and min(places) > 0 and max(places) / min(places) >= 16,
     )
 
 
+def _hues_of(claim: Claim, series: Iterable[str]) -> dict[str, int]:
+    """Methods have their own colours, and variants of a method those that no method has."""
+    variants = [name for name in series if name not in claim.methods]
+    plain = [name for name in series if name in claim.methods]
+    return figures.hues([*claim.methods, *variants] if plain else variants)
+
+
 def _summary(
-    evidence: Evidence, metric: str, x: str, split: str | None
-) -> dict[tuple[str, float, str], tuple[float, float, float]]:
-    """Mean and interval by method, place on the axis and panel; a missing axis means everywhere."""
-    rows = [row for row in evidence.rows if metric in row.score.metrics]
-    everywhere = sorted({_facts(row)[x] for row in rows if x in _facts(row)}, key=float)
-    panels = sorted({_facts(row)[split] for row in rows if split in _facts(row)}) if split else []
-    groups: dict[tuple[str, float, str], dict[tuple[str, int], list[float]]] = {}
-    for row in rows:
+    evidence: Evidence, x: str, axes: Mapping[str, Sequence[Scalar]]
+) -> dict[tuple[str, Scalar], tuple[float, float, float]]:
+    """Mean and interval by series and place on the axis; a missing axis means everywhere."""
+    metric = evidence.claim.lead
+    groups: dict[tuple[str, Scalar], dict[tuple[str, int], list[float]]] = {}
+    for row in evidence.rows:
         known = _facts(row)
-        for place in [known[x]] if x in known else everywhere:
-            for panel in ([known[split]] if split in known else panels) if split else [""]:
-                facet = f"{split} = {words.plain(panel)}" if split else ""
-                group = groups.setdefault((row.record.method, float(place), facet), {})
-                draw = (row.record.data, row.record.trial)
-                group.setdefault(draw, []).append(row.score.metrics[metric])
-    return {key: _interval([fmean(v) for v in group.values()]) for key, group in groups.items()}
+        rest = {name: known[name] for name in axes if name != x and name in known}
+        method = row.record.method
+        series = f"{method} ({words.facts(rest)})" if rest else method
+        draw = (row.record.data, row.record.trial)
+        for place in [known[x]] if x in known else axes[x]:
+            group = groups.setdefault((series, place), {})
+            group.setdefault(draw, []).append(row.score.metrics[metric])
+    scale = 100 if _percent(evidence.claim, metric) else 1
+    return {
+        key: _interval([scale * fmean(values) for values in group.values()])
+        for key, group in groups.items()
+    }
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -161,7 +171,6 @@ def _scatters(evidence: Evidence) -> Iterator[Scatter]:
                 for data in ours
                 if data in theirs
             ),
-            percent=_percent(claim, metric),
         )
 
 
@@ -206,9 +215,7 @@ def history(standing: Standing) -> History | None:
     if not moments:
         return None
     claim = standing.claim
-    metric = Panel(
-        _label(claim, claim.lead), tuple(_metric_points(moments)), _percent(claim, claim.lead)
-    )
+    metric = Panel(_label(claim, claim.lead), tuple(_metric_points(moments)))
     panels = [*_effect_panels(standing, moments), metric, _runtime_panel(moments)]
     return History(
         title=f"{claim.title}: effect, {claim.lead} and runtime across commits",

@@ -22,7 +22,6 @@ class Point:
     y: float
     low: float
     high: float
-    facet: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,17 @@ class Figure:
 
 @dataclass(frozen=True)
 class Curves(Figure):
-    """A metric over an axis, with a band of its interval; one panel for each facet."""
+    """A metric over an axis, with a band of its interval.
+
+    Attributes:
+        order: places on the axis, where not all of them are numbers.
+    """
 
     x: str
     y: str
     points: tuple[Point, ...]
-    percent: bool
+    order: tuple[str, ...] = ()
     log_x: bool = False
-    log_y: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,6 @@ class Scatter(Figure):
     x: str
     y: str
     points: tuple[tuple[str, float, float], ...]
-    percent: bool
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,6 @@ class Panel:
 
     y: str
     points: tuple[Point, ...]
-    percent: bool = False
     log: bool = False
     threshold: float | None = None
 

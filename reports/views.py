@@ -177,7 +177,8 @@ def _before(standing: Standing) -> str:
 def _row(standing: Standing) -> Row:
     claim, verdict = standing.claim, standing.verdict
     label, finding = standing.leading or ("", None)
-    call = claim.rules_of(standing.tier).get(label) or next(iter(claim.rules.values()))
+    # As the claim itself has it: a tier may replace a rule's arguments by what its data allow.
+    call = claim.rules[label or next(iter(claim.rules_of(standing.tier)))]
     spark = claim_figures.effect_spark(standing)
     speed = _speed(standing)
     return Row(
