@@ -129,7 +129,7 @@ def _advice(comparison: Comparison, known: set[str]) -> list[str]:
     if not missing:
         return []
     notes = [_absence(commit, known) for commit in (base, head) if commit not in known]
-    commits = f"{base} {head}"
+    commits = " ".join(commit.removesuffix(DIRTY) for commit in (base, head))
     notes.append(f"measure the records of both: claimbench gate --measure {commits}")
     if any(line.what in ("time", "correctness") for line in missing):
         feed = f"printf '%s\\n' {commits} | "
