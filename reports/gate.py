@@ -30,9 +30,10 @@ from claimbench.suite.definitions import TIERS, Claim, TierName
 from claimbench.suite.records import Record
 
 from . import claim_results, kernel_times, outputs
+from .asv_results import Timing
+from .asv_results import timings as asv_timings
 from .comparison import Comparison, Line, in_order, status
-from .history import DIRTY, Timing, UsageError, resolve
-from .history import timings as asv_timings
+from .history import DIRTY, UsageError, resolve
 
 __all__ = ["Comparison", "Line", "compare", "run", "status"]
 

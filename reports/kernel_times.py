@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from claimbench.suite.definitions import Claim, TierName
 
+from .asv_results import Timing
 from .comparison import Kind, Line, differing
-from .history import Timing
 
 TIMED: TierName = "smoke"  # whose shapes the suite's benchmarks of kernels run
 FLOOR_S = 1e-4  # timers and schedulers of shared machines move a call by this much
