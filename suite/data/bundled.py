@@ -47,7 +47,7 @@ def _bundled(name: str, title: str, samples: int, citation: str, number: int) ->
     return DataSet(
         name=name,
         title=title,
-        licence="CC BY 4.0 (UCI), distributed with scikit-learn",
+        licence="CC BY 4.0 (UCI)",
         citation=citation,
         publisher=f"https://archive.ics.uci.edu/dataset/{number}",
         loader=_digits if name == "digits" else partial(_table, name),

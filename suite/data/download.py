@@ -177,7 +177,7 @@ def _first_that_works(
             check(path)
             return path
         except ConnectionError as e:
-            run.failed[host] = reason = f"{type(e).__name__}: {e}"
+            run.failed[host] = reason = f"cannot be reached: {e}"
         except (DataError, OSError) as e:
             reason = str(e)
         reasons.append(f"  {url}: {reason}")
@@ -220,7 +220,16 @@ def _download(url: str, path: Path, largest: int, say: Say) -> None:
         try:
             get(url, _Sink(stream, largest, _reporter(url, largest, say)), None)
         except (requests.ConnectionError, requests.Timeout) as e:
-            raise ConnectionError(str(e)) from e
+            raise ConnectionError(_innermost(e)) from e
+        except requests.HTTPError as e:
+            raise OSError(f"HTTP status {e.response.status_code}") from e
+
+
+def _innermost(error: BaseException) -> str:
+    """What the system said, without the layers of libraries around it."""
+    while error.__context__:
+        error = error.__context__
+    return str(error) or type(error).__name__
 
 
 def _reporter(url: str, total: int, say: Say) -> Callable[[int], None]:

@@ -539,11 +539,22 @@ def test_a_host_that_is_down_is_asked_once(cache: Path, monkeypatch: pytest.Monk
     with pytest.raises(DataError) as caught:
         fetch(["fashion_mnist", "cifar10", *[name for name in DATASETS if "uci/" in name]])
     assert len(asked) == len({url.split("/")[2] for url in asked}) == 6
-    assert "cave.cs.toronto.edu/kriz/cifar-10-binary.tar.gz: ConnectionError: refused" in str(
+    assert "cave.cs.toronto.edu/kriz/cifar-10-binary.tar.gz: cannot be reached: refused" in str(
         caught.value
     )
     assert str(caught.value).endswith("and 89 more data sets")
     assert everything_in(cache) == []
+
+
+def test_a_reason_is_what_the_system_said(remote: Host) -> None:
+    gone = remote.url("")
+    remote.pages.clear()
+    with pytest.raises(DataError, match=rf"bad/{COUNTS}: HTTP status 404\n"):
+        fetch(["uci/tiny"])
+    remote.server_close()
+    remote.shutdown()
+    with pytest.raises(DataError, match=rf"{gone}bad/{COUNTS}: cannot be reached: .*refused\n"):
+        fetch(["uci/tiny"])
 
 
 def test_an_altered_file_in_the_cache_is_fetched_again(remote: Host, cache: Path) -> None:
