@@ -40,10 +40,13 @@ def cases() -> Iterator[Case]:
     args = images(1, 2, 5, 6), images(35, 2, 5, 6)
     yield Case("past-one-block", args, {"depths": [2], "windows": [0]})
 
-    blank = images(3, 1, 4, 5)
+    blank = images(3, 1, 4, 3)
     blank[1] = 0
-    blank[2, :, :, :3] = 0
-    yield Case("patches-of-zeros", (blank,), {**EVERYTHING, "depths": [3]})
-    same = images(2, 1, 3, 4)
-    mirrors = np.concatenate([same, same[..., ::-1]])
-    yield Case("identical-and-mirrored", (same, mirrors), {**EVERYTHING, "flips": [True]})
+    blank[2, :, :, :2] = 0
+    patches = {"depths": [3], "windows": [1, "gap"], "get": ["ntk", "nngp"]}
+    yield Case("patches-of-zeros", (blank[1:], blank), patches)
+    image = images(1, 1, 3, 4)
+    mirrors = np.concatenate([image, image[..., ::-1]])
+    yield Case("identical-and-mirrored", (image, mirrors), {"depths": [3], "flips": [True, False]})
+    vanilla = {"depths": [2], "windows": [0], "flips": [True, False]}
+    yield Case("identical-and-mirrored-vanilla", (image, mirrors), vanilla)
