@@ -108,7 +108,8 @@ def read(folder: Path) -> list[Record]:
 def baselines() -> list[Record]:
     """Records of expensive baselines that come with the suite."""
     folder = files(__package__) / "baselines"
-    return _in_order(path for path in folder.iterdir() if path.name.endswith(".jsonl"))
+    found = folder.iterdir() if folder.is_dir() else ()
+    return _in_order(path for path in found if path.name.endswith(".jsonl"))
 
 
 def _in_order(paths: Iterable[Traversable]) -> list[Record]:

@@ -61,7 +61,7 @@ def run_claims(
 
     console = Console(stderr=True)
     plan = runner.plan(wanted, [*records.baselines(), *records.read(results)], settings)
-    console.print(_plan_line(plan, len(wanted), tier), highlight=False)
+    console.print(_plan_line(plan, len(wanted), tier), highlight=False, soft_wrap=True)
     for record in plan.reused:
         records.append(record, path)
     made = []
