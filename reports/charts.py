@@ -44,9 +44,17 @@ _GRAMMAR = ("altair", "vl_convert")
 _RANKS = ("matplotlib", "scikit_posthocs")
 
 
-def _svg(chart: Any) -> str:
+def _altair() -> Any:
+    """altair, whose types say more than they hold."""
     import altair
+
+    return altair
+
+
+def _svg(chart: Any) -> str:
     import vl_convert
+
+    altair = _altair()
 
     version = "_".join(altair.SCHEMA_VERSION.split(".")[:2])
     configured = chart.configure(
@@ -68,7 +76,7 @@ def _svg(chart: Any) -> str:
             color=INK, fontSize=11, fontWeight="normal", anchor="start", offset=6
         ),
     )  # fmt: skip
-    return vl_convert.vegalite_to_svg(configured.to_dict(), vl_version=version)
+    return vl_convert.vegalite_to_svg(configured.to_dict(validate=False), vl_version=version)
 
 
 def _values(points: Sequence[Point]) -> list[dict[str, Any]]:
@@ -91,12 +99,15 @@ def _hue(figure: Figure, series: str) -> int:
 
 def _by_series(figure: Figure, points: Sequence[Point], legend: bool = True) -> dict[str, Any]:
     """Colour and dash by series; a dash tells apart what a printer makes grey."""
-    import altair
-
+    altair = _altair()
     names = list(dict.fromkeys(point.series for point in points))
     hues = [_hue(figure, name) for name in names]
     shown = [words.inert(name) for name in names]
-    key = altair.Legend(title=None, orient="bottom", columns=3) if legend else None
+    key = (
+        altair.Legend(title=None, orient="bottom", columns=3, columnPadding=26, symbolOpacity=1)
+        if legend
+        else None
+    )
     colours, dashes = [f"var(--hue-{h})" for h in hues], [_DASHES[h % 4] for h in hues]
     return {
         "color": altair.Color("series:N", legend=key).scale(domain=shown, range=colours),
@@ -105,8 +116,7 @@ def _by_series(figure: Figure, points: Sequence[Point], legend: bool = True) -> 
 
 
 def _curves(figure: Curves) -> str:
-    import altair
-
+    altair = _altair()
     y = altair.Y("y:Q", title=figure.y).scale(zero=False)
     keyed = _by_series(figure, figure.points)
     base = altair.Chart().encode(x=_axis(figure), color=keyed["color"])
@@ -120,8 +130,7 @@ def _curves(figure: Curves) -> str:
 
 
 def _axis(figure: Curves) -> Any:
-    import altair
-
+    altair = _altair()
     if figure.order:
         order = [words.inert(place) for place in figure.order]
         return altair.X("x:N", title=figure.x).axis(labelAngle=0).scale(domain=order)
@@ -137,8 +146,7 @@ def _square(values: Sequence[float]) -> list[float]:
 
 
 def _scatter(figure: Scatter) -> str:
-    import altair
-
+    altair = _altair()
     ends = _square([value for _, x, y in figure.points for value in (x, y)])
     scale = altair.Scale(domain=ends, nice=False)
     values = [{"name": words.inert(name), "x": x, "y": y} for name, x, y in figure.points]
@@ -159,8 +167,7 @@ def _scatter(figure: Scatter) -> str:
 
 
 def _plane(figure: Plane) -> str:
-    import altair
-
+    altair = _altair()
     values = [{"series": words.inert(name), "x": x, "y": y} for name, x, y in figure.points]
     points = [Point(name, x, y, y, y) for name, x, y in figure.points]
     base = altair.Chart(altair.Data(values=values)).encode(
@@ -174,8 +181,7 @@ def _plane(figure: Plane) -> str:
 
 
 def _history(figure: History) -> str:
-    import altair
-
+    altair = _altair()
     commits = [words.inert(commit) for commit in figure.commits]
     rows = [_panel(figure, panel, commits, n) for n, panel in enumerate(figure.panels)]
     return _svg(altair.vconcat(*rows, spacing=14).resolve_scale(color="independent"))
@@ -183,8 +189,7 @@ def _history(figure: History) -> str:
 
 def _panel(figure: History, panel: Panel, commits: list[str], place: int) -> Any:
     """One panel; only the last names the commits, and each has the legend of its own series."""
-    import altair
-
+    altair = _altair()
     last = place == len(figure.panels) - 1
     axis = altair.Axis(labelAngle=-40, labels=last, ticks=last, title="commit" if last else None)
     x = altair.X("x:N", axis=axis).scale(domain=commits)
@@ -208,24 +213,22 @@ def _panel(figure: History, panel: Panel, commits: list[str], place: int) -> Any
 
 
 def _threshold(level: float, y: Any) -> Any:
-    import altair
-
+    altair = _altair()
     line = altair.Chart(altair.Data(values=[{"y": level}]))
     return line.mark_rule(strokeDash=[4, 4], strokeWidth=1, color=INK).encode(y=y)
 
 
 def _spark(figure: Spark) -> str:
-    import altair
-
+    altair = _altair()
     commits = [words.inert(str(point.x)) for point in figure.points]
     x = altair.X("x:N", axis=None).scale(domain=commits)
     y, low = (altair.Y(f"{end}:Q", axis=None).scale(zero=False) for end in ("y", "low"))
     base = altair.Chart(altair.Data(values=_values(figure.points))).encode(x=x, y=y)
-    colour = {"color": "var(--hue-0)"}
+    hue = "var(--hue-0)"
     layers = [
-        base.mark_rule(strokeWidth=1.5, opacity=0.55, **colour).encode(y=low, y2="high:Q"),
-        base.mark_line(strokeWidth=1.2, **colour),
-        base.mark_point(filled=True, size=16, opacity=1, **colour),
+        base.mark_rule(strokeWidth=1.5, opacity=0.55, color=hue).encode(y=low, y2="high:Q"),
+        base.mark_line(strokeWidth=1.2, color=hue),
+        base.mark_point(filled=True, size=16, opacity=1, color=hue),
     ]
     if figure.threshold is not None:
         layers.append(_threshold(figure.threshold, y))
@@ -258,6 +261,7 @@ def _ranks(figure: Ranks) -> str:
             ax=canvas.add_subplot(),
             color_palette=palette,
             label_props={"fontsize": 8.5},
+            text_h_margin=0.05,
         )
         target = io.StringIO()
         canvas.savefig(target, format="svg", transparent=True, metadata={"Date": None})

@@ -13,7 +13,7 @@ from claimbench.suite.rules import name_of
 
 from . import figures, words
 from .figures import Curves, Figure, History, Panel, Plane, Point, Ranks, Scatter, Spark
-from .kernel_views import timed_points
+from .kernel_views import of_tier, timed_points
 from .standings import Moment, Standing
 
 MANY = 5
@@ -154,8 +154,9 @@ def _scatters(evidence: Evidence) -> Iterator[Scatter]:
     claim = evidence.claim
     for label, call in claim.rules_of(evidence.tier).items():
         better, worse = call.arguments.get("better"), call.arguments.get("worse")
-        pair = isinstance(better, str | Mapping) and isinstance(worse, str | Mapping)
-        if call.arguments.get("over") != "data" or not pair:
+        if call.arguments.get("over") != "data":
+            continue
+        if not isinstance(better, str | Mapping) or not isinstance(worse, str | Mapping):
             continue
         metric = call.arguments["metric"]
         where = call.arguments.get("where")
@@ -216,7 +217,7 @@ def history(standing: Standing) -> History | None:
         return None
     claim = standing.claim
     metric = Panel(_label(claim, claim.lead), tuple(_metric_points(moments)))
-    panels = [*_effect_panels(standing, moments), metric, _runtime_panel(moments)]
+    panels = [*_effect_panels(standing, moments), metric, _runtime_panel(standing, moments)]
     return History(
         title=f"{claim.title}: effect, {claim.lead} and runtime across commits",
         note="Bars and bands are 95% intervals; the dashed line is what the interval must clear.",
@@ -270,12 +271,12 @@ def _lead_values(evidence: Evidence | None, method: str) -> list[float]:
     return [fmean(values) for values in groups.values()]
 
 
-def _runtime_panel(moments: Sequence[Moment]) -> Panel:
-    """asv's times of the kernel on the claim's own shapes; else what the methods took."""
+def _runtime_panel(standing: Standing, moments: Sequence[Moment]) -> Panel:
+    """asv's times of the kernel on shapes of the tier; else what the methods took."""
     timed = [
         Point(t.series, moment.commit.short, t.seconds, t.low, t.high)
         for moment in moments
-        for t in timed_points(moment.timings)
+        for t in timed_points(of_tier(standing.claim, standing.tier, moment.timings))
     ]
     if timed:
         return Panel("kernel time (s)", tuple(timed), log=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from claimbench.suite.definitions import Call, Claim, TierName
 from claimbench.suite.evaluation import method, protocol
@@ -16,7 +17,7 @@ from claimbench.suite.verdicts import Verdict
 from . import claim_figures, kernel_views, tables, words
 from .figures import Figure
 from .kernel_views import commit_cells
-from .published import estimate_interval, mean_of, published_table
+from .published import interval_cell, mean_of, published_table
 from .standings import Moment, Standing
 from .tables import Cell, Table
 
@@ -186,7 +187,7 @@ def _breakdown(label: str, finding: Finding) -> Table:
         (
             tables.text(part),
             tables.amount(effect, words.effect(effect, finding.unit)),
-            tables.text(words.interval(*interval, n, finding.unit)),
+            tables.interval(*interval, words.interval(*interval, n, finding.unit)),
             tables.amount(n, f"{n:,}"),
         )
         for part, effect, interval, n in finding.breakdown
@@ -205,9 +206,7 @@ def _calls(claim: Claim, tier: TierName) -> Table:
     return Table("calls", f"Protocols and methods of tier {tier}", head, tuple(rows))
 
 
-def _call(
-    noun: str, label: str, call: Call, registry: Registry[object] | Registry[tuple[object, ...]]
-) -> tuple[Cell, ...]:
+def _call(noun: str, label: str, call: Call, registry: Registry[Any]) -> tuple[Cell, ...]:
     docstring = registry[call.name].function.__doc__ if call.name in registry else ""
     return (
         tables.text(label),
@@ -260,7 +259,9 @@ def effect_cells(label: str, finding: Finding | None) -> tuple[Cell, Cell, Cell,
     return (
         tables.text(label),
         tables.amount(finding.effect, words.effect(finding.effect, finding.unit)),
-        tables.text(words.interval(*finding.interval, finding.n, finding.unit)),
+        tables.interval(
+            *finding.interval, words.interval(*finding.interval, finding.n, finding.unit)
+        ),
         tables.amount(finding.n, f"{finding.n:,} {finding.over}"),
     )
 
@@ -287,8 +288,8 @@ def _measured_rows(claim: Claim, evidence: Evidence) -> list[tuple[Cell, ...]]:
 
 def _measured_row(claim: Claim, evidence: Evidence, row: Row, at: str) -> tuple[Cell, ...]:
     record = row.record
-    selector = {"method": record.method, "protocol": record.protocol}
-    selector |= {**row.score.at, **row.score.variant}
+    point = row.score.at | row.score.variant
+    selector = {"method": record.method, "protocol": record.protocol, **point}
     found = {metric: mean_of(evidence, selector, metric) for metric in claim.metrics}
     lead = found[claim.lead]
     unit = claim.metrics[claim.lead].unit
@@ -302,7 +303,7 @@ def _measured_row(claim: Claim, evidence: Evidence, row: Row, at: str) -> tuple[
             else tables.text("")
             for m, f in found.items()
         ),
-        tables.text(estimate_interval(lead, unit) if lead else ""),
+        interval_cell(lead, unit) if lead else tables.text(""),
         tables.amount(lead.n, str(lead.n)) if lead else tables.text(""),
     )
 

@@ -76,12 +76,17 @@ def timed_points(timings: Iterable[Timing]) -> Iterator[Timed]:
             yield Timed(f"{t.backend}, {t.shape}", t.seconds, low, high)
 
 
+def of_tier(claim: Claim, tier: TierName, timings: Sequence[Timing]) -> list[Timing]:
+    """Times of the tier's own shapes; of all shapes where none of those was timed."""
+    known = [t for t in timings if _known(t)]
+    own = {label for label, shape in claim.shapes.items() if shape.tier == tier}
+    return [t for t in known if t.shape in own] or known
+
+
 def speed(claim: Claim, tier: TierName, timings: Sequence[Timing]) -> Speed | None:
     """The fastest backend on the largest shape of the tier, else on the largest that was timed."""
-    known = [t for t in timings if _known(t)]
-    own = [t for t in known if t.shape in claim.shapes and claim.shapes[t.shape].tier == tier]
     groups: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for t in own or known:
+    for t in of_tier(claim, tier, timings):
         groups[t.machine, t.shape][t.backend] = t.seconds or 0.0
     if not groups:
         return None

@@ -50,7 +50,7 @@ def _gap_text(gaps: Sequence[tuple[float, Published]], unit: str) -> str:
     if len(values) == 1:
         return f"{mean} published"
     ends = f"{words.signed(min(values), unit)} to {words.signed(max(values), unit)}"
-    return f"{mean} published, mean of {len(values)} points ({ends})"
+    return f"{mean} published, mean of {len(values)} settings ({ends})"
 
 
 def published_gaps(claim: Claim, call: Call) -> list[tuple[float, Published]]:
@@ -72,13 +72,13 @@ def _points(
     claim: Claim, metric: str, selector: Selector, where: Mapping[str, Scalar]
 ) -> dict[tuple[tuple[str, Any], ...], Published]:
     """Published values that a selector means, by what it leaves open of where they stand."""
-    wanted = {"method": selector} if isinstance(selector, str) else dict(selector)
-    wanted |= where
+    named: Mapping[str, Scalar] = {"method": selector} if isinstance(selector, str) else selector
+    wanted = {**named, **where}
     label = wanted.pop("method")
     found = {}
     for published in claim.published:
-        named = published.method == label and published.metric == metric
-        if named and all(published.at.get(k, v) == v for k, v in wanted.items()):
+        its = published.method == label and published.metric == metric
+        if its and all(published.at.get(k, v) == v for k, v in wanted.items()):
             rest = {k: v for k, v in published.at.items() if k not in wanted}
             found[tuple(sorted(rest.items()))] = published
     return found
@@ -110,7 +110,7 @@ def _published_row(claim: Claim, verdict: Verdict, published: Published) -> tupl
     return (
         *start,
         tables.amount(found.effect, words.value(found.effect, unit)),
-        tables.text(estimate_interval(found, unit)),
+        interval_cell(found, unit),
         tables.amount(found.n, str(found.n)),
         tables.amount(gap, words.effect(gap, unit)),
     )
@@ -136,8 +136,9 @@ def mean_of(evidence: Evidence, selector: Selector, metric: str) -> Estimate | N
     return statistics.student([sum(values) / len(values) for values in groups.values()])
 
 
-def estimate_interval(estimate: Estimate, unit: str) -> str:
+def interval_cell(estimate: Estimate, unit: str) -> Cell:
     """An estimate's interval, of values rather than differences."""
-    if not words.finite(estimate.low):
-        return words.interval(estimate.low, estimate.high, estimate.n, unit)
-    return words.spread(estimate.low, estimate.high, unit)
+    _, low, high, n = estimate
+    known = words.finite(low) and words.finite(high)
+    shown = words.spread(low, high, unit) if known else words.interval(low, high, n, unit)
+    return tables.interval(low, high, shown)

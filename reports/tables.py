@@ -54,7 +54,22 @@ class Table:
 
     @property
     def shown(self) -> tuple[tuple[Cell, ...], ...]:
-        return self.rows[: self.limit]
+        """What the page has room for; a column that says nothing in any row is left out."""
+        kept = self._kept
+        return tuple(tuple(row[place] for place in kept) for row in self.rows[: self.limit])
+
+    @property
+    def heads(self) -> tuple[Column, ...]:
+        return tuple(self.columns[place] for place in self._kept)
+
+    @property
+    def _kept(self) -> list[int]:
+        rows = self.rows[: self.limit]
+        says = (
+            place == 0 or not rows or any(row[place].text != words.NOTHING for row in rows)
+            for place in range(len(self.columns))
+        )
+        return [place for place, kept in enumerate(says) if kept]
 
     @property
     def cut(self) -> str:
@@ -71,6 +86,12 @@ def text(content: str, href: str = "") -> Cell:
 def amount(value: float | None, shown: str) -> Cell:
     """A number; JSON and CSV have no word for one that is not finite."""
     return Cell(shown, value if value is not None and math.isfinite(value) else None)
+
+
+def interval(low: float, high: float, shown: str) -> Cell:
+    """An interval; the files have both ends as numbers."""
+    known = math.isfinite(low) and math.isfinite(high)
+    return Cell(shown, f"{low:.6g} to {high:.6g}" if known else None)
 
 
 def verdict(outcome: Outcome) -> Cell:

@@ -238,19 +238,21 @@ def _others(standing: Standing) -> str:
 
 def _trend(standing: Standing) -> str:
     """Change of effect and runtime since the commit before, in words."""
-    measured = [m for m in standing.history if m.verdict.findings]
+    measured = [moment for moment in standing.history if moment.verdict.findings]
     if len(measured) < 2 or standing.leading is None:
         return "first measurement" if measured else ""
     before, now = measured[-2:]
     label, finding = standing.leading
-    parts = [f"since {before.commit.short}:"]
+    parts = []
     if label in before.verdict.findings and label in now.verdict.findings:
         change = now.verdict.findings[label].effect - before.verdict.findings[label].effect
         parts.append(f"effect {words.effect(change, finding.unit)}")
-    speeds = [kernel_views.speed(standing.claim, standing.tier, m.timings) for m in (before, now)]
-    if speeds[0] and speeds[1] and speeds[0].shape == speeds[1].shape:
-        parts.append(f"kernel time {words.times(speeds[1].seconds / speeds[0].seconds)}")
-    return " ".join(parts)
+    then, today = (
+        kernel_views.speed(standing.claim, standing.tier, m.timings) for m in measured[-2:]
+    )
+    if then and today and then.shape == today.shape:
+        parts.append(f"kernel time {words.times(today.seconds / then.seconds)}")
+    return f"since {before.commit.short}: {', '.join(parts) or 'nothing to compare'}"
 
 
 def _table(found: Sequence[Standing]) -> Table:

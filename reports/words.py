@@ -86,7 +86,7 @@ def unit_of_effect(unit: str) -> str:
 def interval(low: float, high: float, n: int, unit: str) -> str:
     """A 95% interval, or why there is none."""
     if math.isfinite(low) and math.isfinite(high):
-        return f"[{signed(low, unit)}, {signed(high, unit)}]"
+        return f"[{signed(low, unit)},\N{NO-BREAK SPACE}{signed(high, unit)}]"
     return "one trial, no interval" if n == 1 else "no interval"
 
 
