@@ -15,6 +15,9 @@ Three arrangements keep the loops long, flat and vectorised:
 With circular padding there is no seam, and rows are cyclic as well.
 """
 
+# Compiled functions have no annotations: numba and Triton infer their types.
+# mypy: disallow-untyped-defs=False
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -43,7 +43,7 @@ def norms(
 
 
 def _box(maps: Float[np.ndarray, "n h w"], padding: Padding) -> Float[np.ndarray, "n h w"]:
-    mode = "wrap" if padding == "circular" else "constant"
-    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), mode=mode)
+    border = ((0, 0), (1, 1), (1, 1))
+    padded = np.pad(maps, border, mode="wrap" if padding == "circular" else "constant")
     rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     return rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]

@@ -10,6 +10,10 @@ same order every time. The box is sums of shifted tiles: on tensor cores it woul
 to keep float32, and those cost more than eight additions.
 """
 
+# Compiled functions have no annotations: numba and Triton infer their types.
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
+# mypy: disallow-untyped-decorators=False, disallow-untyped-calls=False
+
 from __future__ import annotations
 
 import math

@@ -4,6 +4,9 @@ The arc cosine is the cost, so all variants share one at each level, and of a sy
 upper triangle is computed and mirrored.
 """
 
+# Compiled functions have no annotations: numba and Triton infer their types.
+# mypy: disallow-untyped-defs=False
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -5,6 +5,10 @@ once the inner products are known, so all levels run in registers here, and a ti
 block] carries every variant.
 """
 
+# Compiled functions have no annotations: numba and Triton infer their types.
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
+# mypy: disallow-untyped-decorators=False
+
 from __future__ import annotations
 
 from collections.abc import Sequence
