@@ -8,7 +8,8 @@ fills, and checks every file against its digest each time.
     uci.py       the 90 UCI sets
     images.py    CIFAR-10 and Fashion-MNIST
     files.py     where files are, and whether they are right
-    download.py  mirrors, archives, the cache
+    download.py  mirrors and the cache
+    archives.py  what is taken out of a tar file, and what is refused
 """
 
 from __future__ import annotations

@@ -1,18 +1,14 @@
 """Fill the cache from publishers and their mirrors.
 
-A file gets its name in the cache only once its digest is right. What comes out of an archive is
-written by us under names that we know: tarfile extracts nothing, so a hostile archive can neither
-leave the cache nor fill the disk.
+A file gets its name in the cache only once its digest is right.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tarfile
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -21,13 +17,11 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from . import files
+from .archives import unpack
 from .files import MANIFEST, check_size, read, read_manifests
 from .sets import Archive, DataError, DataSet, File
 
 Say = Callable[[str], None]
-
-LARGEST_ARCHIVE = 8 * 2**30
-"""Bytes that all members of an archive may have together."""
 
 CHUNK = 2**18
 TIMEOUT_S = 30
@@ -222,7 +216,8 @@ def _download(url: str, path: Path, largest: int, say: Say) -> None:
         except (requests.ConnectionError, requests.Timeout) as e:
             raise ConnectionError(_innermost(e)) from e
         except requests.HTTPError as e:
-            raise OSError(f"HTTP status {e.response.status_code}") from e
+            status = "unknown" if e.response is None else e.response.status_code
+            raise OSError(f"HTTP status {status}") from e
 
 
 def _innermost(error: BaseException) -> str:
@@ -265,7 +260,7 @@ def _unpack_archive(
     run.say(f"{archive.path}: for {len(members)} files")
     try:
         path = _first_that_works(run, archive.path, archive.urls, archive.largest, right)
-        _unpack(archive, path, members, run.work)
+        unpack(archive, path, members, run.work)
     except DataError as e:
         for file in members:
             alone = f"{reasons[file.path]}\n" if file.urls else ""
@@ -297,46 +292,3 @@ def _digest_of_member(file: File, work: Path, archive: Archive) -> str:
     if not (work / file.path).is_file():
         raise DataError(f"{archive.path}: there is no {file.member} in it")
     return hashlib.sha256(read(file, work, {})).hexdigest()
-
-
-def _unpack(archive: Archive, path: Path, members: Sequence[File], work: Path) -> None:
-    """Write those members of a tar file that are expected, and nothing else.
-
-    Raises:
-        DataError: if the archive is broken, or holds what no publisher would put in it.
-    """
-    expected = {file.member: file for file in members}
-    total = 0
-    try:
-        with tarfile.open(path, "r:gz") as tar:
-            for entry in tar:
-                total += entry.size
-                if total > LARGEST_ARCHIVE:
-                    raise DataError(f"{archive.path}: unpacks to over {LARGEST_ARCHIVE} bytes")
-                name = _safe_name(archive, entry.name)
-                if file := expected.pop(name, None):
-                    _write(archive, tar, entry, file, work)
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as e:
-        raise DataError(f"{archive.path}: no whole tar file ({e})") from e
-
-
-def _safe_name(archive: Archive, name: str) -> str:
-    if name.startswith("/") or ".." in name.split("/"):
-        raise DataError(f"{archive.path}: member {name!r} leads out of the archive's folder")
-    return name.removeprefix("./")
-
-
-def _write(
-    archive: Archive, tar: tarfile.TarFile, entry: tarfile.TarInfo, file: File, work: Path
-) -> None:
-    stream = tar.extractfile(entry) if entry.isreg() else None
-    if stream is None:
-        raise DataError(f"{archive.path}: member {entry.name!r} is no plain file")
-    if entry.size > file.largest:
-        raise DataError(
-            f"{archive.path}: member {entry.name!r} has {entry.size} bytes, "
-            f"expected at most {file.largest}"
-        )
-    target = work / file.path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(stream.read())

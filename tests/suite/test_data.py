@@ -24,7 +24,17 @@ import numpy as np
 import pytest
 
 from claimbench.suite import data
-from claimbench.suite.data import DATASETS, Archive, DataError, DataSet, File, download, images, uci
+from claimbench.suite.data import (
+    DATASETS,
+    Archive,
+    DataError,
+    DataSet,
+    File,
+    archives,
+    download,
+    images,
+    uci,
+)
 from claimbench.suite.definitions import DefinitionError
 
 MIRROR = os.environ.get("CLAIMBENCH_DATA")
@@ -663,10 +673,21 @@ def test_an_archive_that_unpacks_without_end_is_refused(
     small_cifar: DataSet, host: Host, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve_cifar(host, monkeypatch, tar({"zeros": bytes(2**20)} | CIFAR_TREE))
-    monkeypatch.setattr(download, "LARGEST_ARCHIVE", 2**20)
+    monkeypatch.setattr(archives, "LARGEST_ARCHIVE", 2**20)
     with pytest.raises(DataError, match=r"c.tar.gz: unpacks to over 1048576 bytes"):
         fetch(["cifar10"])
     assert everything_in(cache) == []
+
+
+def test_an_archive_that_leads_back_into_itself_is_refused(
+    small_cifar: DataSet, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back = tarfile.TarInfo("back")
+    back.size = -512
+    packed = gzip.compress(back.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    serve_cifar(host, monkeypatch, packed)
+    with pytest.raises(DataError, match=r"c.tar.gz: "):
+        fetch(["cifar10"])
 
 
 def test_an_archive_with_another_digest_is_refused(
