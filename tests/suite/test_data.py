@@ -682,11 +682,12 @@ def test_an_archive_that_unpacks_without_end_is_refused(
 def test_an_archive_that_leads_back_into_itself_is_refused(
     small_cifar: DataSet, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    back = tarfile.TarInfo("back")
+    first, back = tarfile.TarInfo("first"), tarfile.TarInfo("back")
     back.size = -512
-    packed = gzip.compress(back.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
-    serve_cifar(host, monkeypatch, packed)
-    with pytest.raises(DataError, match=r"c.tar.gz: "):
+    headers = [info.tobuf(tarfile.GNU_FORMAT) for info in (first, back)]
+    serve_cifar(host, monkeypatch, gzip.compress(b"".join(headers) + bytes(1024)))
+    # Newer versions of tarfile refuse it themselves.
+    with pytest.raises(DataError, match=r"c.tar.gz: (unpacks to over|no whole tar file)"):
         fetch(["cifar10"])
 
 
