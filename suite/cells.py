@@ -10,8 +10,8 @@ from functools import cached_property
 from itertools import product
 
 from .definitions import Call, Claim, Scalar, TierName, digest
-from .evaluation import method, protocol
 from .registry import Entry
+from .vocabulary import method, protocol
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,21 +12,10 @@ from typing import Any
 
 from claimbench.kernels import KERNELS
 
-from . import methods, protocols, rules
 from .data import DATASETS
 from .definitions import Call, Claim, DefinitionError, Problem, build, claim_files, parse
-from .evaluation import method, protocol
-from .registry import Registry, load_plugins, unknown
-from .rules import rule
-
-__all__ = ["Complaint", "check", "load_claims", "methods", "protocols", "rules"]  # registering
-
-REGISTRIES: dict[str, tuple[Registry[Any], int]] = {
-    "methods": (method, 1),
-    "protocols": (protocol, 2),
-    "rules": (rule, 1),
-}
-"""By section of a claim file: its registry, and how many arguments the suite itself gives."""
+from .registry import load_plugins, unknown
+from .vocabulary import REGISTRIES
 
 
 @dataclass(frozen=True)
@@ -114,8 +103,6 @@ def references(tables: Mapping[str, Any]) -> Iterator[Problem]:
     """Names in a file that nothing has, and calls that do not fit their functions."""
     if isinstance(name := tables.get("kernel"), str) and name not in KERNELS:
         yield ("kernel",), unknown("kernel", name, KERNELS)
-    collections = {_collection(name) for name in DATASETS}
-    yield from _data(tables.get("source"), ("source", "data"), {*DATASETS, *collections})
     for section, (registry, given) in REGISTRIES.items():
         for label, call in _calls(tables.get(section)):
             if problem := registry.problem(call, given):
@@ -154,13 +141,11 @@ def _known(
         yield where, unknown(section.removesuffix("s"), name, labels)
 
 
-def _data(
-    table: Any, where: tuple[str | int, ...], names: Collection[str] = DATASETS
-) -> Iterator[Problem]:
+def _data(table: Any, where: tuple[str | int, ...]) -> Iterator[Problem]:
     if isinstance(table, dict):
         for index, name in enumerate(_list(table.get("data"))):
-            if name not in names:
-                yield (*where, index), unknown("data set", name, names)
+            if name not in DATASETS:
+                yield (*where, index), unknown("data set", name, DATASETS)
 
 
 def _collection(name: str) -> str:

@@ -75,8 +75,8 @@ class Source(Definition):
     """What the paper says; in its own words where it could be read, else `paraphrase` is true."""
     paraphrase: bool = False
     data: tuple[str, ...]
-    """The data sets that the paper used, or a collection such as `uci`; a tier with others must
-    say `stand_in`."""
+    """The data sets that the paper used, by our names where we have them, or a collection such as
+    `uci`; a tier with others must say `stand_in`."""
 
 
 class Published(Definition):

@@ -20,6 +20,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+SHOWN = 12  # names that a message lists before it stops
+
+
 class MissingExtra(RuntimeError):
     """Something optional is not installed; the message has the line that installs it."""
 
@@ -105,7 +108,8 @@ def unknown(noun: str, name: object, known: Iterator[str] | Any) -> str:
     """The message for a name that nothing has, with the nearest that something has."""
     names = sorted(known)
     near = get_close_matches(str(name), names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names) or 'none'}"
+    some = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {some or 'none'}"
     return f"no {noun} is called {name!r}; {hint}"
 
 

@@ -16,9 +16,10 @@ from claimbench.kernels import NoBackend, backends_used, using
 from . import provenance
 from .cells import Cell
 from .data import DataError, load
-from .evaluation import Score, Trial, method, protocol
+from .evaluation import Score, Trial
 from .records import Measured, Provenance, Record
-from .registry import MissingExtra
+from .registry import MissingExtra, load_plugins
+from .vocabulary import method, protocol
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ def _trial_of(cell: Cell) -> tuple[str, str, str, int]:
 
 
 def _measure_all(group: list[Cell], settings: Settings) -> list[tuple[Cell, Record]]:
+    """In a worker process, which has registered nothing that plug-ins bring."""
+    load_plugins()
     return [(cell, measure(cell, settings)) for cell in group]
 
 

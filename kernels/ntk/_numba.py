@@ -17,6 +17,7 @@ from numba import njit, prange
 from . import Variant
 
 STRETCH = 256  # entries: all levels and fixed layers of it stay in the level-1 cache
+TILE = 32  # rows and columns that are mirrored at once
 
 
 @njit(error_model="numpy", cache=True)
@@ -62,6 +63,18 @@ def _rows(sigma, norm1, norm2, fixed, factor, outputs, symmetric, gram):
             _stretch(values, rho, fixed, factor, outputs, diagonal, gram, i, start)
 
 
+@njit(cache=True, parallel=True)
+def _mirror(gram):
+    """Copy the upper triangle to the lower, tile by tile, so that both stay in cache."""
+    places, n, _ = gram.shape
+    for turn in prange(places * ((n + TILE - 1) // TILE)):
+        place, top = turn % places, turn // places * TILE
+        for left in range(0, top + TILE, TILE):
+            for i in range(top, min(top + TILE, n)):
+                for j in range(left, min(left + TILE, i)):
+                    gram[place, i, j] = gram[place, j, i]
+
+
 def ntk_gram(
     x1: np.ndarray,
     x2: np.ndarray | None = None,
@@ -72,7 +85,7 @@ def ntk_gram(
     others = x1 if x2 is None else x2
     levels = max(depth for depth, _ in variants) + 1
     fixed = sorted({fixed for _, fixed in variants})
-    distinct = sorted(set(variants))
+    distinct = sorted({(depth, first) for depth, first in variants})
     outputs = np.full((levels, len(fixed)), -1)
     for place, (depth, first) in enumerate(distinct):
         outputs[depth, fixed.index(first)] = place
@@ -89,6 +102,7 @@ def ntk_gram(
         gram,
     )
     if x2 is None:
-        below = np.tri(len(x1), k=-1, dtype=bool)
-        gram[:, below] = gram.swapaxes(1, 2)[:, below]
-    return gram[[distinct.index(variant) for variant in variants]]
+        _mirror(gram)
+    if distinct == list(variants):
+        return gram
+    return gram[[distinct.index((depth, first)) for depth, first in variants]]

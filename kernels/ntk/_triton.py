@@ -89,7 +89,7 @@ def ntk_gram(
     others = x1 if x2 is None else x2
     levels = max(depth for depth, _ in variants) + 1
     fixed = sorted({fixed for _, fixed in variants})
-    distinct = sorted(set(variants))
+    distinct = sorted({(depth, first) for depth, first in variants})
     padded = triton.next_power_of_2(len(fixed))
     outputs = torch.full((levels, padded), -1, dtype=torch.int32)
     for place, (depth, first) in enumerate(distinct):
@@ -113,4 +113,4 @@ def ntk_gram(
         BLOCK=BLOCK,
         enable_fp_fusion=True,
     )
-    return gram[[distinct.index(variant) for variant in variants]]
+    return gram[[distinct.index((depth, first)) for depth, first in variants]]
