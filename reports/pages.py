@@ -52,18 +52,12 @@ environment = Environment(
 )
 
 
-def build(
-    results: Path, out: Path, asv_results: Path | None, claims: Sequence[Claim]
-) -> tuple[Path, str]:
-    """Read everything, write the report; the path of its first page, and a line about asv's own."""
+def build(results: Path, out: Path, asv_results: Path | None, claims: Sequence[Claim]) -> Path:
+    """Read everything and write the report; returns the path of its first page."""
     found = records.read(results)
     timings = history.timings(asv_results) if asv_results and asv_results.is_dir() else []
     made = views.report(claims, found, timings, history.commits(found, timings))
-    page = write_report(made, out)
-    return page, (
-        "asv publish makes asv's own pages, every time that it took as a graph; this report adds "
-        "the verdicts, the records behind them and, from the same results, each kernel's times."
-    )
+    return write_report(made, out)
 
 
 def write_report(report: Report, out: Path, draw: Draw = charts.draw) -> Path:
@@ -109,6 +103,7 @@ def _page(
         **shown,
         root=root,
         stamp=stamp,
+        lacking=charts.lacking(),
         draw=drawn,
         data=lambda table: f"{root}{_stem(file, table)}",
     )
@@ -127,7 +122,6 @@ def _frame() -> dict[str, object]:
         "script": Markup(script),
         "policy": _policy(style, script),
         "marks": MARKS,
-        "lacking": charts.lacking(),
     }
 
 

@@ -20,11 +20,15 @@ def beside(claim: Claim, call: Call | None) -> list[str]:
     gaps = published_gaps(claim, call) if call else []
     if gaps:
         metric = call.arguments["metric"] if call else claim.lead
-        return [_gap_text(gaps, claim.metrics[metric].unit), _basis({p.basis for _, p in gaps})]
+        bases = {basis for _, basis in gaps}
+        return [_gap_text(gaps, claim.metrics[metric].unit), words.BASIS[_least(bases)]]
     leading = [p for p in claim.published if p.metric == claim.lead][:3]
     if not leading:
         return ["none published"]
-    return [*(_value_text(claim, p) for p in leading), _basis({p.basis for p in leading})]
+    return [
+        *(_value_text(claim, p) for p in leading),
+        words.BASIS[_least({p.basis for p in leading})],
+    ]
 
 
 def _value_text(claim: Claim, published: Published) -> str:
@@ -39,12 +43,12 @@ def _value(claim: Claim, published: Published) -> str:
     return text + (spread if published.spread is not None else "")
 
 
-def _basis(bases: set[str]) -> str:
+def _least(bases: set[str]) -> str:
     """The least certain of several; they stand in the order of `words.BASIS`."""
-    return words.BASIS[max(bases, key=list(words.BASIS).index)]
+    return max(bases, key=list(words.BASIS).index)
 
 
-def _gap_text(gaps: Sequence[tuple[float, Published]], unit: str) -> str:
+def _gap_text(gaps: Sequence[tuple[float, str]], unit: str) -> str:
     values = [gap for gap, _ in gaps]
     mean = words.effect(sum(values) / len(values), unit)
     if len(values) == 1:
@@ -53,8 +57,11 @@ def _gap_text(gaps: Sequence[tuple[float, Published]], unit: str) -> str:
     return f"{mean} published, mean of {len(values)} settings ({ends})"
 
 
-def published_gaps(claim: Claim, call: Call) -> list[tuple[float, Published]]:
-    """`better` minus `worse` wherever the paper has both, positive where `better` is ahead."""
+def published_gaps(claim: Claim, call: Call) -> list[tuple[float, str]]:
+    """`better` minus `worse` wherever the paper has both, positive where `better` is ahead.
+
+    Each with the basis of the less certain of the two.
+    """
     arguments = call.arguments
     if not {"metric", "better", "worse"} <= arguments.keys():
         return []
@@ -65,7 +72,7 @@ def published_gaps(claim: Claim, call: Call) -> list[tuple[float, Published]]:
     where = arguments.get("where") or {}
     ours, theirs = (_points(claim, metric, arguments[end], where) for end in ("better", "worse"))
     pairs = [(ours[at], theirs[at]) for at in ours if at in theirs]
-    return [(sign * (a.value - b.value), a) for a, b in pairs]
+    return [(sign * (a.value - b.value), _least({a.basis, b.basis})) for a, b in pairs]
 
 
 def _points(

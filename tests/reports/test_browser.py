@@ -1,0 +1,110 @@
+"""The pages in a real browser: from disk, offline, with and without script, in both themes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claimbench.reports import pages, views
+
+from . import synthetic
+from .synthetic import COMMITS
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+)
+
+CHROMIUM = os.environ.get("CLAIMBENCH_CHROMIUM") or shutil.which("chromium")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium: set CLAIMBENCH_CHROMIUM to the path of one"
+)
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FILES = ["index.html", "claims/smith2020_kernel_wins.html", "kernels/ntk_gram.html"]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    claim, idle = synthetic.claim(), synthetic.claim(id="idle", title="Nobody ran this")
+    found = synthetic.records(claim, "smoke")
+    made = views.report([claim, idle], found, synthetic.timings(claim), COMMITS)
+    return pages.write_report(made, tmp_path_factory.mktemp("report")).parent
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as p:
+        launched = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+def opened(browser: Any, path: Path, **options: Any) -> tuple[Any, list[str]]:
+    """A page, and whatever it asked for or complained of beyond its own file."""
+    page = browser.new_context(offline=True, **options).new_page()
+    trouble: list[str] = []
+    page.on("console", lambda message: trouble.append(message.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda request: trouble.append(request.url))
+    page.goto(path.as_uri())
+    return page, [line for line in trouble if line != path.as_uri()]
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_accessible_and_silent(
+    browser: Any, report: Path, file: str, theme: str, width: int
+) -> None:
+    size = {"width": width, "height": 900}
+    page, trouble = opened(browser, report / file, color_scheme=theme, viewport=size)
+    found = axe.Axe().run(page)
+    assert trouble == []
+    assert found.violations_count == 0, found.generate_report()
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(overflow) <= 0
+    page.context.close()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_complete_without_script(browser: Any, report: Path, file: str) -> None:
+    """The same words, without the tools that script adds."""
+    page, trouble = opened(browser, report / file, java_script_enabled=False)
+    assert trouble == []
+    assert page.locator("h1").is_visible()
+    assert page.locator("button, input, select").count() == 0
+    shown = page.locator("tbody tr").count()
+    scripted, _ = opened(browser, report / file)
+    assert scripted.locator("tbody tr").count() == shown > 0
+    page.context.close()
+    scripted.context.close()
+
+
+def test_rows_sort_and_filter(browser: Any, report: Path) -> None:
+    page, _ = opened(browser, report / "index.html")
+    claims = page.locator("table.overview tbody tr")
+    head = page.get_by_role("columnheader", name="Claim", exact=True)
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert claims.first.get_attribute("id") == "claim-idle"
+    head.get_by_role("button").click()
+    assert claims.first.get_attribute("id") == "claim-smith2020_kernel_wins"
+    page.get_by_label("Verdict").select_option("not measured")
+    assert [claims.nth(n).is_visible() for n in range(2)] == [False, True]
+    assert page.get_by_text("1 of 2 rows").is_visible()
+    page.context.close()
+
+
+def test_deep_links_and_the_skip_link(browser: Any, report: Path) -> None:
+    page, _ = opened(browser, report / "index.html")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.locator(".overview a[href*='#rule-']").first.click()
+    assert page.url.endswith("claims/smith2020_kernel_wins.html#rule-beats_forest")
+    assert page.locator(":target").get_attribute("id") == "rule-beats_forest"
+    page.context.close()
