@@ -1,0 +1,63 @@
+"""How good saliency maps are: completeness and soundness, from probabilities alone.
+
+For an image and a label a, f is the probability that the net gives to a, and g is the mean of that
+probability over masked copies of the image, which keep the pixels that the map of a ranks highest.
+
+Source: Gupta et al. 2022, arXiv:2211.02912; the formulas are those of its released code, and the
+constants in the signatures are those that its evaluation passes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+def completeness(
+    g: Float[np.ndarray, "*maps"],
+    f: Float[np.ndarray, "*maps"],
+    e1: float = 0.1,
+    alpha: float = 1.0,
+) -> Float[np.ndarray, "*maps"]:
+    r"""Do masked copies keep the label's probability?
+    :math:`\min(\max(\epsilon_1, g) / \min(\alpha, f), 1)`."""
+    return np.minimum(np.maximum(e1, g) / np.maximum(np.minimum(alpha, f), _TINY), 1)
+
+
+def soundness(
+    g: Float[np.ndarray, "*maps"], f: Float[np.ndarray, "*maps"], beta: float = 0.1
+) -> Float[np.ndarray, "*maps"]:
+    r"""Are masked copies no more convincing of the label than the image is?
+    :math:`\min(\max(\beta, f) / g, 1)`."""
+    return np.minimum(np.maximum(beta, f) / np.maximum(g, _TINY), 1)
+
+
+_TINY = 1e-12  # a probability of 0 must not be divided by
+
+
+def per_image(
+    g: Float[np.ndarray, "n labels"],
+    f: Float[np.ndarray, "n labels"],
+    e1: float = 0.1,
+    alpha: float = 1.0,
+    beta: float = 0.1,
+) -> dict[str, Float[np.ndarray, " n"]]:
+    """Each metric of a set of maps, one for each label of each image.
+
+    Returns:
+        completeness: of the label that the net itself gives to the image.
+        soundness: mean over the other labels.
+        worst_completeness, worst_soundness: smallest over all labels.
+        insertion_auc: g of the net's own label.
+    """
+    own: Int[np.ndarray, " n"] = f.argmax(axis=1)
+    rows = np.arange(len(f))
+    complete, sound = completeness(g, f, e1, alpha), soundness(g, f, beta)
+    others = sound.sum(axis=1) - sound[rows, own]
+    return {
+        "completeness": complete[rows, own],
+        "soundness": others / (f.shape[1] - 1),
+        "worst_completeness": complete.min(axis=1),
+        "worst_soundness": sound.min(axis=1),
+        "insertion_auc": g[rows, own],
+    }
