@@ -196,7 +196,8 @@ def _panel(figure: History, panel: Panel, commits: list[str], place: int) -> Any
     kind = altair.Scale(type="log" if panel.log else "linear", zero=False, padding=6)
     several = len({point.series for point in panel.points}) > 1
     keyed = _by_series(figure, panel.points, legend=several)
-    grid = altair.Axis(title=None, tickCount=4)
+    # A logarithmic axis draws a line at every digit, however few ticks are asked for.
+    grid = altair.Axis(title=None, tickCount=4, grid=not panel.log)
     y, low = (altair.Y(f"{end}:Q", axis=grid, scale=kind) for end in ("y", "low"))
     base = altair.Chart(altair.Data(values=_values(panel.points))).encode(
         x=x, y=y, color=keyed["color"]

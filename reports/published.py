@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from claimbench.suite import statistics
@@ -98,7 +99,10 @@ def published_table(claim: Claim, verdict: Verdict) -> Table:
         "difference", numeric=("published", "measured", "n", "difference"),
     )  # fmt: skip
     rows = tuple(_published_row(claim, verdict, published) for published in claim.published)
-    return Table("published", "Published values beside measured ones", head, rows)
+    caption = "Published values beside measured ones"
+    if claim.tiers[verdict.tier].stand_in:
+        caption += ", which are of a stand-in and do not compare"
+    return Table("published", caption, head, rows)
 
 
 def _published_row(claim: Claim, verdict: Verdict, published: Published) -> tuple[Cell, ...]:
@@ -114,12 +118,13 @@ def _published_row(claim: Claim, verdict: Verdict, published: Published) -> tupl
     if found is None:
         return (*start, *(tables.text("") for _ in range(4)))
     gap = found.effect - published.value
+    compares = not claim.tiers[verdict.tier].stand_in
     return (
         *start,
         tables.amount(found.effect, words.value(found.effect, unit)),
         interval_cell(found, unit),
         tables.amount(found.n, str(found.n)),
-        tables.amount(gap, words.effect(gap, unit)),
+        tables.amount(gap, words.effect(gap, unit)) if compares else tables.text(""),
     )
 
 
@@ -140,7 +145,7 @@ def mean_of(evidence: Evidence, selector: Selector, metric: str) -> Estimate | N
     for row in rows:
         key = (row.record.data, 0 if several else row.record.trial)
         groups.setdefault(key, []).append(row.score.metrics[metric])
-    return statistics.student([sum(values) / len(values) for values in groups.values()])
+    return statistics.student([fmean(values) for values in groups.values()])
 
 
 def interval_cell(estimate: Estimate, unit: str) -> Cell:

@@ -10,9 +10,8 @@ from typing import Any
 from claimbench.suite.definitions import Claim, digest
 from claimbench.suite.records import Record
 from claimbench.suite.rules import Finding, Outcome
-from claimbench.suite.verdicts import Verdict
 
-from . import claim_figures, claim_views, kernel_views, tables, words
+from . import claim_history, claim_tables, claim_views, kernel_views, results, tables, words
 from .claim_views import ClaimPage
 from .figures import Spark
 from .history import Commit, Timing
@@ -102,7 +101,7 @@ def report(
         index=_index(found, claims, commits),
         claims=tuple(claim_views.claim_page(standing) for standing in found),
         kernels=tuple(kernel_views.kernel_pages(claims, timings, commits, links)),
-        results=_results(found, commits),
+        results=results.as_json(found, commits),
     )
 
 
@@ -160,7 +159,7 @@ def _missing(standing: Standing) -> list[Missing]:
             file=claim_views.file_of(claim.id),
             what=f"tier {tier}",
             reason=standing.verdicts[tier].reason + _before(standing),
-            redo=claim_views.redo(claim, tier),
+            redo=claim_tables.redo(claim, tier),
         )
         for tier in tiers
     ]
@@ -179,7 +178,7 @@ def _row(standing: Standing) -> Row:
     label, finding = standing.leading or ("", None)
     # As the claim itself has it: a tier may replace a rule's arguments by what its data allow.
     call = claim.rules[label or next(iter(claim.rules_of(standing.tier)))]
-    spark = claim_figures.effect_spark(standing)
+    spark = claim_history.effect_spark(standing)
     speed = _speed(standing)
     return Row(
         id=claim.id,
@@ -215,7 +214,7 @@ def _interval(finding: Finding | None) -> str:
 
 
 def _data(standing: Standing) -> str:
-    measured = ", ".join(claim_views.data_of(standing.verdict))
+    measured = ", ".join(claim_tables.data_of(standing.verdict))
     return measured or words.plain(standing.claim.tiers[standing.tier].data)
 
 
@@ -266,7 +265,7 @@ def _table(found: Sequence[Standing]) -> Table:
             tables.text(row.id),
             tables.text(row.title),
             tables.verdict(row.outcome),
-            *claim_views.effect_cells(*(standing.leading or ("", None))),
+            *claim_tables.effect_cells(*(standing.leading or ("", None))),
             tables.text(row.tier),
             tables.text(row.data),
             tables.text(row.stand_in),
@@ -285,62 +284,3 @@ def _commits(commits: Sequence[Commit]) -> Table:
     rows = tuple(kernel_views.commit_cells(commit) for commit in reversed(commits))
     head = tables.columns("commit", "date", "subject")
     return Table("commits", "Commits that something was measured at, newest first", head, rows)
-
-
-def _results(found: Sequence[Standing], commits: Sequence[Commit]) -> dict[str, Any]:
-    """The verdicts for machines; the tables of each page lie beside them as files."""
-    return {
-        "schema": 1,
-        "commits": [{"sha": c.sha, "subject": c.subject, "date": str(c.date)} for c in commits],
-        "claims": [_result(standing) for standing in found],
-    }
-
-
-def _result(standing: Standing) -> dict[str, Any]:
-    claim = standing.claim
-    return {
-        "id": claim.id,
-        "title": claim.title,
-        "source": claim.source.model_dump(mode="json"),
-        "published": [p.model_dump(mode="json") for p in claim.published],
-        "kernel": claim.kernel,
-        "page": claim_views.file_of(claim.id),
-        "tier": standing.tier,
-        "tiers": {tier: _verdict(verdict) for tier, verdict in standing.verdicts.items()},
-        "history": [
-            {"commit": moment.commit.sha, **_verdict(moment.verdict)} for moment in standing.history
-        ],
-    }
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    stand_in = verdict.claim.tiers[verdict.tier].stand_in
-    return {
-        "outcome": str(verdict.outcome),
-        "reason": verdict.reason,
-        "data": list(verdict.data),
-        "stand_in": stand_in,
-        "cells": verdict.expected,
-        "reused": verdict.reused,
-        "findings": {label: _finding(f) for label, f in verdict.findings.items()},
-    }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    low, high = map(_number, finding.interval)
-    return {
-        "outcome": str(finding.outcome),
-        "effect": _number(finding.effect),
-        "interval": [low, high],
-        "n": finding.n,
-        "over": finding.over,
-        "unit": finding.unit,
-        "threshold": finding.threshold,
-        "against": finding.against,
-        "tests": {name: _number(value) for name, value in finding.tests.items()},
-    }
-
-
-def _number(value: float) -> float | None:
-    """JSON has no word for infinity."""
-    return value if words.finite(value) else None

@@ -1,0 +1,121 @@
+"""A claim across commits: effect, metric and runtime on one axis."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from claimbench.suite.evidence import Evidence
+
+from . import figures, scales, words
+from .figures import History, Panel, Point, Spark
+from .kernel_views import of_tier, timed_points
+from .standings import Moment, Standing
+
+RECENT = 20
+"""Commits that a spark has room for."""
+
+
+def history(standing: Standing) -> History | None:
+    """Effect, metric and runtime across commits, on one axis."""
+    moments = [m for m in standing.history if m.verdict.findings or m.timings or m.records]
+    if not moments:
+        return None
+    claim = standing.claim
+    metric = Panel(scales.label(claim, claim.lead), tuple(_metric_points(moments)))
+    panels = [*_effect_panels(standing, moments), metric, _runtime_panel(standing, moments)]
+    return History(
+        title=f"{claim.title}: effect, {claim.lead} and runtime across commits",
+        note="Bars and bands are 95% intervals; the dashed line is what the interval must clear.",
+        hues=figures.hues(claim.methods) | figures.backend_hues([]),
+        commits=tuple(moment.commit.short for moment in moments),
+        panels=tuple(panel for panel in panels if panel.points),
+    )
+
+
+def _effect_panels(standing: Standing, moments: Sequence[Moment]) -> Iterator[Panel]:
+    if standing.leading is None:
+        return
+    label, finding = standing.leading
+    unit = words.unit_of_effect(finding.unit)
+    scale = 100 if finding.unit == "fraction" else 1
+    yield Panel(
+        f"{label} ({unit})",
+        tuple(effect_points(moments, label)),
+        threshold=scale * finding.threshold,
+    )
+
+
+def effect_points(moments: Sequence[Moment], label: str) -> Iterator[Point]:
+    """A rule's effect with its interval at each commit that has it; fractions in points."""
+    for moment in moments:
+        finding = moment.verdict.findings.get(label)
+        if finding is None or not words.finite(finding.effect):
+            continue
+        scale = 100 if finding.unit == "fraction" else 1
+        middle = scale * finding.effect
+        low, high = scales.ends(middle, scale * finding.interval[0], scale * finding.interval[1])
+        yield Point("effect", moment.commit.short, middle, low, high)
+
+
+def _metric_points(moments: Sequence[Moment]) -> Iterator[Point]:
+    for moment in moments:
+        evidence = moment.verdict.evidence
+        for method in evidence.methods() if evidence else ():
+            claim = moment.verdict.claim
+            values = [scales.shown(claim, claim.lead, v) for v in _lead_values(evidence, method)]
+            if values:
+                yield Point(method, moment.commit.short, *scales.interval(values))
+
+
+def _lead_values(evidence: Evidence | None, method: str) -> list[float]:
+    if evidence is None:
+        return []
+    groups: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for unit, value in evidence.values(method, evidence.claim.lead).items():
+        groups[unit.data, unit.trial].append(value)
+    return [fmean(values) for values in groups.values()]
+
+
+def _runtime_panel(standing: Standing, moments: Sequence[Moment]) -> Panel:
+    """asv's times of the kernel on shapes of the tier; else what the methods took."""
+    timed = [
+        Point(t.series, moment.commit.short, t.seconds, t.low, t.high)
+        for moment in moments
+        for t in timed_points(of_tier(standing.claim, standing.tier, moment.timings))
+    ]
+    if timed:
+        return Panel("kernel time (s)", tuple(timed), log=True)
+    taken = [
+        Point(method, moment.commit.short, total, total, total)
+        for moment in moments
+        for method, total in method_seconds(moment).items()
+    ]
+    return Panel("time of methods (s)", tuple(p for p in taken if p.y > 0), log=True)
+
+
+def method_seconds(moment: Moment) -> dict[str, float]:
+    """Wall time of each method over all cells behind the verdict."""
+    totals: dict[str, float] = defaultdict(float)
+    evidence = moment.verdict.evidence
+    cells = {row.record.cell: row.record for row in evidence.rows} if evidence else {}
+    for record in cells.values():
+        if not record.reused_from:
+            totals[record.method] += record.seconds
+    return totals
+
+
+def effect_spark(standing: Standing) -> Spark | None:
+    if standing.leading is None:
+        return None
+    label, finding = standing.leading
+    points = tuple(effect_points(standing.history, label))[-RECENT:]
+    scale = 100 if finding.unit == "fraction" else 1
+    return Spark(
+        title=f"Effect of {label} with its interval, last {words.count(len(points), 'commit')}",
+        note="",
+        hues={},
+        points=points,
+        threshold=scale * finding.threshold,
+    )
