@@ -238,8 +238,10 @@ def _others(standing: Standing) -> str:
 def _trend(standing: Standing) -> str:
     """Change of effect and runtime since the commit before, in words."""
     measured = [moment for moment in standing.history if moment.verdict.findings]
-    if len(measured) < 2 or standing.leading is None:
-        return "first measurement" if measured else ""
+    if standing.leading is None:
+        return ""
+    if len(measured) < 2:
+        return "first measurement"
     before, now = measured[-2:]
     label, finding = standing.leading
     parts = []

@@ -20,7 +20,7 @@ from urllib.parse import urldefrag
 
 import pytest
 
-from claimbench.reports import charts, pages, views, words
+from claimbench.reports import charts, drawings, pages, views, words
 from claimbench.reports.history import Timing
 from claimbench.suite import records as results
 from claimbench.suite.cells import cells
@@ -184,9 +184,25 @@ def test_hostile_content_is_inert(tmp_path: Path) -> None:
         assert not set(text) & set("\u202e\u2066\x00")
 
 
+def test_a_drawing_keeps_nothing_but_its_shapes() -> None:
+    svg = """<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
+      viewBox="0 0 9 9" onload="alert(1)"><script>alert(1)</script><style>*{}</style>
+      <a xlink:href="https://example.org"><text>out</text></a><foreignObject/>
+      <g id="a" onclick="alert(1)" style="fill: red; font: bold 8px Serif">
+      <use xlink:href="#a"/><use xlink:href="https://example.org/b.svg#c"/>
+      <path clip-path="url(#a)" d="M0 0"/><text>&lt;b&gt;</text></g></svg>"""
+    drawn = drawings.inlined(svg, '"><script>', "p-")
+    assert 'aria-label="&quot;&gt;&lt;script&gt;"' in drawn
+    assert '<g id="p-a" fill="red" font-size="8" font-weight="bold">' in drawn
+    assert '<use href="#p-a" />' in drawn
+    assert 'clip-path="url(#p-a)"' in drawn
+    assert "&lt;b&gt;" in drawn
+    for word in ("alert", "example.org", "<style", "style=", "foreign", "<a "):
+        assert word not in drawn
+
+
 def test_one_trial_has_no_interval(tmp_path: Path) -> None:
     plain = synthetic.claim().model_dump(mode="json")["tiers"]["quick"]
-    claim = synthetic.claim(tiers={"quick": plain | {"trials": 1}})
     rules = {"r": {"superiority": {"metric": "accuracy", "better": "kernel", "worse": "forest"}}}
     claim = synthetic.claim(tiers={"quick": plain | {"trials": 1}}, rules=rules)
     made = views.report([claim], synthetic.records(claim, "quick"), [], COMMITS)
