@@ -190,8 +190,14 @@ def name_of(selector: Selector) -> str:
     """A selector in words: `cntk (window = 4)`."""
     if isinstance(selector, str):
         return selector
-    rest = ", ".join(f"{key} = {value}" for key, value in selector.items() if key != "method")
+    rest = ", ".join(
+        f"{key} = {_said(value)}" for key, value in selector.items() if key != "method"
+    )
     return f"{selector['method']} ({rest})" if rest else str(selector["method"])
+
+
+def _said(value: Scalar) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 @rule()

@@ -28,17 +28,22 @@ def student(values: Sequence[float]) -> Estimate:
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return Estimate(mean, -np.inf, np.inf, n)
-    if np.ptp(values) == 0:
+    if _alike(values):
         return Estimate(mean, mean, mean, n)
     interval = stats.ttest_1samp(values, 0.0).confidence_interval(CONFIDENCE)
     return Estimate(mean, float(interval.low), float(interval.high), n)
+
+
+def _alike(values: Sequence[float]) -> bool:
+    """Equal up to rounding: there is no spread to estimate, and scipy warns of what it loses."""
+    return float(np.ptp(values)) <= 1e-12 * float(np.abs(values).max())
 
 
 def bootstrap(values: Sequence[float]) -> Estimate:
     """Mean with a bias-corrected and accelerated bootstrap interval."""
     from scipy import stats
 
-    if len(values) < 3 or np.ptp(values) == 0:
+    if len(values) < 3 or _alike(values):
         return student(values)
     result = stats.bootstrap(
         (np.asarray(values),),
