@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 from .definitions import Call, Claim, Scalar, TierName, digest
 from .registry import Entry
@@ -34,7 +35,7 @@ class Cell:
         return self.claim.protocols_of(self.tier)[self.protocol]
 
     @property
-    def entry(self) -> Entry[object]:
+    def entry(self) -> Entry[Any]:
         return method[self.method_call.name]
 
     @cached_property

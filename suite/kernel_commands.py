@@ -28,7 +28,7 @@ from .runner import resolve_device
 
 def list_kernels(as_json: bool) -> int:
     users = {name: [c.id for c in load_claims() if c.kernel == name] for name in KERNELS}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"kernel": name, "backends": list(kernel.backends), "claims": users[name]}
         for name, kernel in KERNELS.items()
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .cells import Cell, cells
 from .definitions import Claim, TierName
@@ -46,7 +47,7 @@ def judge(claim: Claim, tier: TierName, records: Sequence[Record]) -> Verdict:
         return Verdict(claim, tier, Outcome.NOT_MEASURED, reason=reason, expected=len(expected))
 
     chosen = list(found.values())
-    facts = {
+    facts: dict[str, Any] = {
         "data": tuple(dict.fromkeys(record.data_name for record in chosen)),
         "expected": len(expected),
         "reused": sum(bool(record.reused_from) for record in chosen),

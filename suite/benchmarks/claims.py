@@ -16,11 +16,11 @@ from typing import Any
 from .. import records, runner
 from ..cells import cells
 from ..checking import load_claims
-from ..definitions import Claim, digest
+from ..definitions import Claim, TierName, digest
 from ..records import Record
 from ..verdicts import judge
 
-TIER = "smoke"
+TIER: TierName = "smoke"
 
 
 def _results() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from claimbench.kernels import KERNELS, Kernel, checks
+from claimbench.kernels import KERNELS, checks
 
 from ..checking import load_claims
 from ..definitions import Shape
@@ -23,51 +23,42 @@ def _class_name(name: str) -> str:
     return "".join(part.title() for part in name.split("_"))
 
 
-def _arguments(kernel: Kernel[..., Any], backend: str, shape: Shape, device: str) -> list[Any]:
-    if backend not in kernel.backends:
-        raise NotImplementedError(f"{kernel.name} has no backend {backend!r} at this commit")
-    case = checks.Case("", tuple(inputs(shape)))
-    return checks.given(case, kernel.backends[backend].arrays, "float32", device)
-
-
-def _require_right(kernel: Kernel[..., Any], backend: str, device: str) -> float:
-    """The largest error of a backend; one that is wrong has no time and fails here."""
-    findings = [
-        finding
-        for finding in checks.check_all([kernel.name], backend, device, dtypes=("float32",))
-        if not finding.refused
-    ]
-    if wrong := [finding for finding in findings if finding.problem]:
-        raise AssertionError(f"{kernel.name} on {backend}: {wrong[0].case}: {wrong[0].problem}")
-    return max((finding.error or 0.0 for finding in findings), default=0.0)
+def _case(shape: Shape) -> checks.Case:
+    return checks.Case("shape", tuple(inputs(shape)), shape.arguments)
 
 
 def _benchmark(name: str, shapes: Iterable[str]) -> type:
     kernel = KERNELS[name]
 
     def setup(self: Any, backend: str, shape: str) -> None:
+        if backend not in kernel.backends:
+            raise NotImplementedError(f"{name} has no backend {backend!r} at this commit")
         self.device = resolve_device("auto")
-        asked = SHAPES[name][shape]
-        args = _arguments(kernel, backend, asked, self.device)
-        if reason := kernel.refusal(backend, *args, **asked.arguments):
+        self.case = _case(SHAPES[name][shape])
+        arrays = kernel.backends[backend].arrays
+        self.args = checks.given(self.case, arrays, "float32", self.device)
+        if reason := kernel.refusal(backend, *self.args, **self.case.kwargs):
             raise NotImplementedError(reason)  # how asv is told to skip
-        run = kernel.on(backend)
-        self.call = lambda: run(*args, **asked.arguments)
-        self.call()  # compile outside the clock
+        self.run = kernel.on(backend)
+        self.run(*self.args, **self.case.kwargs)  # compile outside the clock
 
     def time_kernel(self: Any, backend: str, shape: str) -> None:
-        self.call()
+        self.run(*self.args, **self.case.kwargs)
         if self.device == "cuda":
             import torch
 
             torch.cuda.synchronize()
 
     def track_error(self: Any, backend: str, shape: str) -> float:
-        return _require_right(kernel, backend, self.device)
+        """A backend that is wrong fails here, and the gate gives it no time."""
+        found = checks.check(kernel, backend, self.case, "float32", self.device)
+        if found.problem or found.error is None:
+            raise AssertionError(f"{name} on {backend}: {found.problem}")
+        return found.error
 
-    time_kernel.kernel = track_error.kernel = name  # type: ignore[attr-defined]
-    time_kernel.version = track_error.version = "1"  # type: ignore[attr-defined]
-    track_error.unit = "relative error"  # type: ignore[attr-defined]
+    time_kernel.kernel = track_error.kernel = name
+    time_kernel.version = track_error.version = "1"
+    track_error.unit = "relative error"
     return type(
         _class_name(name),
         (),
@@ -77,6 +68,7 @@ def _benchmark(name: str, shapes: Iterable[str]) -> type:
             "params": [list(kernel.backends), list(shapes)],
             "param_names": ["backend", "shape"],
             "timeout": 120,
+            "repeat": (3, 10, 1.0),
             "setup": setup,
             "time_kernel": time_kernel,
             "track_error": track_error,

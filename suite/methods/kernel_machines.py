@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from claimbench.kernels import cntk_gram, ntk_gram, ntk_variants
 
+from ..definitions import Scalar
 from ..evaluation import Indices, Score, Trial, cross_validated, method, standardised
 
 C_OF_THE_STUDY = tuple(10.0**k for k in range(-2, 5))
@@ -124,7 +125,7 @@ def cntk_regression(
         "flips": flip,
         "frozen_ends": frozen_ends,
     }
-    variants = [
+    variants: list[dict[str, Scalar]] = [
         dict(zip(("flip", "get", "depth", "window"), values, strict=True))
         for values in product(flip, get, depth, window)
     ]
