@@ -229,11 +229,11 @@ def main() -> None:
         print("stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
     except Exception as e:
-        code = getattr(e, "exit_code", None) or _EXIT_CODES.get(type(e).__name__)
-        if code is None:
+        codes = [_EXIT_CODES[c.__name__] for c in type(e).__mro__ if c.__name__ in _EXIT_CODES]
+        if not codes:
             raise
         print(f"claimbench: {e}", file=sys.stderr)
-        sys.exit(code)
+        sys.exit(codes[0])
 
 
 _EXIT_CODES = {
@@ -244,7 +244,6 @@ _EXIT_CODES = {
     "MissingExtra": 4,
     "NoBackend": 4,
     "OSError": 4,
-    "PermissionError": 4,
     "RecordError": 4,
 }
 """By name of the exception: importing their modules here would slow every start."""

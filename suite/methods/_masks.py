@@ -8,11 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from claimbench.kernels import saliency_mask
+from claimbench.kernels import Kernel, saliency_mask
 
 from ._explained import Subject, in_chunks, planned
 
 Loss = Literal["released", "negative_log"]
+blended: Kernel[..., Tensor] = saliency_mask  # its contract is written for NumPy; here are tensors
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def _learn(
     optimizer = torch.optim.Adam([weights], objective.rate)
     for _ in range(objective.steps):
         drawn = torch.randint(len(bank), (b, objective.fillers), generator=draws)
-        inputs = saliency_mask(images, weights, bank[drawn.to(bank.device)], scale=objective.scale)
+        inputs = blended(images, weights, bank[drawn.to(bank.device)], scale=objective.scale)
         probabilities = subject.net(inputs.flatten(0, 1)).softmax(1)
         mean = probabilities.reshape(b, objective.fillers, -1).mean(1)
         mask = _mask(weights, h, w, objective.scale)
@@ -86,4 +87,4 @@ def variation(mask: Tensor) -> Tensor:
 def _mask(weights: Tensor, h: int, w: int, scale: int) -> Tensor:
     """The mask [b, h, w] itself: a white image with black behind it."""
     white = torch.ones(len(weights), 1, h, w, device=weights.device)
-    return saliency_mask(white, weights, torch.zeros_like(white)[:, None], scale=scale)[:, 0, 0]
+    return blended(white, weights, torch.zeros_like(white)[:, None], scale=scale)[:, 0, 0]
