@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from claimbench.suite.checking import all_claim_files, load_claims, position
 from claimbench.suite.definitions import TierName
-from claimbench.suite.registry import MissingExtra
 
 from . import gate as gating
+from . import measure as measuring
 from . import pages
 from .history import resolve
 
@@ -33,24 +30,9 @@ def gate(
     asv_results: Path,
 ) -> int:
     if measure:
-        measure_with_asv(resolve(base), resolve(head))
+        measuring.measure([resolve(base), resolve(head)], "--interleave-rounds")
     return gating.run(
         base, head, results, out, tier, asv_results, claims=load_claims(), line_of=line_of
-    )
-
-
-def measure_with_asv(*commits: str) -> None:
-    """Build each commit in an environment of its own and measure them in turns."""
-    if shutil.which("asv") is None:
-        raise MissingExtra("measuring commits needs asv; pip install 'claimbench[asv]'")
-    options = ["--record-samples", "--interleave-rounds", "--show-stderr"]
-    # asv answers 2 where a benchmark failed at one of the commits; the gate will say which.
-    subprocess.run(
-        ["asv", "run", *options, "HASHFILE:-"],
-        input="".join(f"{commit}\n" for commit in commits),
-        text=True,
-        stdout=sys.stderr,
-        check=False,
     )
 
 

@@ -1,0 +1,53 @@
+"""Measure commits with asv, each built and installed in an environment of its own.
+
+`python -m claimbench.reports.measure 2` measures the last two commits of the working directory's
+history and leaves what is measured already as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from claimbench.suite.provenance import git
+from claimbench.suite.registry import MissingExtra
+
+from .history import HistoryError
+
+SOME_FAILED = 2  # asv's exit code where a benchmark failed at a commit; the gate says which
+
+
+def measure(commits: Sequence[str], *options: str) -> None:
+    """Run asv over commits, oldest first; results and records land where asv.conf.json is."""
+    if shutil.which("asv") is None:
+        raise MissingExtra("measuring commits needs asv; pip install 'claimbench[asv]'")
+    subprocess.run(["asv", "machine", "--yes"], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(
+        ["asv", "run", "--record-samples", "--show-stderr", *options, "HASHFILE:-"],
+        input="".join(f"{commit}\n" for commit in commits),
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, SOME_FAILED):
+        raise HistoryError(f"asv stopped with exit code {done.returncode}; its message is above")
+
+
+def last_commits(count: int) -> list[str]:
+    """The last commits of the first-parent history, oldest first; fewer where there are fewer."""
+    log = git("log", f"-{count}", "--first-parent", "--format=%H")
+    if not log:
+        raise HistoryError("there is no git history here; run this in a clone of the repository")
+    return log.split()[::-1]
+
+
+def main(count: str = "2") -> None:
+    try:
+        measure(last_commits(int(count)), "--skip-existing-successful")
+    except (HistoryError, MissingExtra) as e:
+        sys.exit(f"claimbench: {e}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
