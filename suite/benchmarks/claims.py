@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from .. import records, runner
+from .. import provenance, records, runner
 from ..cells import cells
 from ..checking import load_claims
 from ..definitions import Claim, TierName, digest
@@ -39,7 +39,7 @@ def measured(claim: Claim, method: str | None = None) -> list[Record]:
     past = [*records.baselines(), *records.read(_results())] if missing else []
     plan = runner.plan(missing, past, settings)
     made = [*plan.known, *plan.reused, *(record for _, record in runner.run(plan.todo, settings))]
-    target = runner.results_file(_results())
+    target = _results() / f"asv-{provenance.commit()[:12]}.jsonl"
     for record in made:
         records.append(record, scratch)
         if record not in plan.known:

@@ -68,7 +68,7 @@ def _benchmark(name: str, shapes: Iterable[str]) -> type:
             "params": [list(kernel.backends), list(shapes)],
             "param_names": ["backend", "shape"],
             "timeout": 120,
-            "repeat": (3, 10, 1.0),
+            "repeat": (3, 10, 0.5),
             "setup": setup,
             "time_kernel": time_kernel,
             "track_error": track_error,
