@@ -52,8 +52,8 @@ class Evidence:
 
     def rows_of(self, selector: Selector, where: Mapping[str, Scalar] | None = None) -> list[Row]:
         """The rows that a selector means."""
-        wanted = {"method": selector} if isinstance(selector, str) else dict(selector)
-        wanted |= where or {}
+        asked = {"method": selector} if isinstance(selector, str) else selector
+        wanted = {**asked, **(where or {})}
         return [row for row in self.rows if _has(row.facts, wanted)]
 
     def values(

@@ -70,7 +70,7 @@ def rank_correlation(x: Sequence[Sequence[float]], y: Sequence[Sequence[float]])
 
     n = a.shape[1]
     rng = np.random.default_rng(SEED)
-    draws = [correlation(rng.integers(0, n, n)) for _ in range(999)]
+    draws = [correlation(columns) for columns in rng.integers(0, n, (999, n))]
     low, high = np.nanquantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Estimate(correlation(np.arange(n)), float(low), float(high), n)
 

@@ -29,7 +29,7 @@ def coates_ng_features(images: np.ndarray, filters: np.ndarray, *, bias: float =
 
 
 @njit(cache=True)
-def _gathered(images, s):  # type: ignore[no-untyped-def]
+def _gathered(images, s):
     """Patches as columns: [c * s * s, images * rows * columns]."""
     n, c, h, w = images.shape
     rows, columns = h - s + 1, w - s + 1
@@ -44,7 +44,7 @@ def _gathered(images, s):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _write_sides(found, bias, features, start):  # type: ignore[no-untyped-def]
+def _write_sides(found, bias, features, start):
     """Both thresholds of a block of filters, counted from filter `start`."""
     n, sides, positions = features.shape
     zero = found.dtype.type(0)

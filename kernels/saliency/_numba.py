@@ -15,12 +15,13 @@ def saliency_mask(
     rows = upsampling(h, weights.shape[1], scale).astype(weights.dtype)
     columns = upsampling(w, weights.shape[2], scale).astype(weights.dtype)
     blended = np.empty(fillers.shape, fillers.dtype)
-    _blend(*map(np.ascontiguousarray, (images, weights, fillers)), rows, columns, scale, blended)
+    plain = np.ascontiguousarray
+    _blend(plain(images), plain(weights), plain(fillers), rows, columns, scale, blended)
     return blended
 
 
 @njit(parallel=True, cache=True, fastmath={"contract"})
-def _blend(images, weights, fillers, rows, columns, scale, blended):  # type: ignore[no-untyped-def]
+def _blend(images, weights, fillers, rows, columns, scale, blended):
     b, f, c, h, w = fillers.shape
     one = images.dtype.type(1)
     for image in prange(b):
@@ -36,7 +37,7 @@ def _blend(images, weights, fillers, rows, columns, scale, blended):  # type: ig
 
 
 @njit(cache=True, fastmath={"contract"})
-def _mask(weights, rows, columns, scale):  # type: ignore[no-untyped-def]
+def _mask(weights, rows, columns, scale):
     """Upsampled along one axis and then the other, from the two cells that a pixel lies between."""
     half, one = weights.dtype.type(0.5), weights.dtype.type(1)
     shown = half * (one + np.tanh(half * weights))
@@ -58,6 +59,6 @@ def _mask(weights, rows, columns, scale):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _first_cell(pixel, cells, scale):  # type: ignore[no-untyped-def]
+def _first_cell(pixel, cells, scale):
     """The cell whose centre is the last at or before the centre of a pixel."""
     return min(max((2 * pixel + 1 - scale) // (2 * scale), 0), cells - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from claimbench.kernels import Kernel, saliency_mask
 from ._explained import Subject, in_chunks, planned
 
 Loss = Literal["released", "negative_log"]
-blended: Kernel[..., Tensor] = saliency_mask  # its contract is written for NumPy; here are tensors
+blended: Kernel[..., Any] = saliency_mask  # its contract is written for NumPy; here are tensors
 
 
 @dataclass(frozen=True)
