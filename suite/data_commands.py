@@ -35,9 +35,15 @@ def data_list(folder: Path | None, as_json: bool) -> int:
 
 
 def data_fetch(names: Sequence[str]) -> int:
-    wanted = list(data_sets.DATASETS) if list(names) == ["all"] else list(names)
-    data_sets.fetch(wanted)
+    data_sets.fetch([member for name in names for member in _members(name)])
     return ALL_GOOD
+
+
+def _members(name: str) -> list[str]:
+    """The data sets of a collection such as `uci`, of `all`, or the one of that name."""
+    known = list(data_sets.DATASETS)
+    inside = [other for other in known if name == "all" or other.startswith(f"{name}/")]
+    return inside or [name]
 
 
 def data_verify(names: Sequence[str], folder: Path | None, as_json: bool) -> int:
@@ -48,6 +54,6 @@ def data_verify(names: Sequence[str], folder: Path | None, as_json: bool) -> int
     bad = [row for row in rows if row.state != "ok"]
     if not as_json:
         for row in bad:
-            print(f"{row.data_set}: {row.path}: {row.state}", file=sys.stderr)
+            print(f"{row.data_set}: {row.path}: {row.state}; {row.detail}", file=sys.stderr)
         print(f"{len(rows)} files, {len(bad)} missing or altered")
     return INFRASTRUCTURE if bad else ALL_GOOD

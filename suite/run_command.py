@@ -95,10 +95,11 @@ def _require_data(wanted: Sequence[Cell]) -> None:
     missing = {name: files for name in names if (files := data_sets.missing_files(name))}
     if missing:
         size = sum(file.size or 0 for files in missing.values() for file in files)
+        fetched = dict.fromkeys(name.partition("/")[0] for name in missing)
         raise data_sets.DataError(
             f"{len(missing)} data sets are not here ({', '.join(list(missing)[:5])}"
             f"{', ...' if len(missing) > 5 else ''}; {size / 2**20:.0f} MiB or more); run "
-            f"`claimbench data fetch {' '.join(missing)}`, or name a mirror in CLAIMBENCH_DATA"
+            f"`claimbench data fetch {' '.join(fetched)}`, or name a mirror in CLAIMBENCH_DATA"
         )
 
 
