@@ -16,25 +16,13 @@ from . import tables, words
 from .tables import Cell, Table
 
 
-def beside(claim: Claim, call: Call | None) -> list[str]:
-    """What the paper says of a rule's effect, else its first values; each with its basis."""
-    gaps = published_gaps(claim, call) if call else []
-    if gaps:
-        metric = call.arguments["metric"] if call else claim.lead
-        bases = {basis for _, basis in gaps}
-        return [_gap_text(gaps, claim.metrics[metric].unit), words.BASIS[_least(bases)]]
-    leading = [p for p in claim.published if p.metric == claim.lead][:3]
-    if not leading:
+def beside(claim: Claim, call: Call) -> list[str]:
+    """What the paper says of the effect that a rule asks for, and how sure that is."""
+    gaps = published_gaps(claim, call)
+    if not gaps:
         return ["none published"]
-    return [
-        *(_value_text(claim, p) for p in leading),
-        words.BASIS[_least({p.basis for p in leading})],
-    ]
-
-
-def _value_text(claim: Claim, published: Published) -> str:
-    where = f" ({words.facts(published.at)})" if published.at else ""
-    return f"{published.method} {_value(claim, published)}{where}"
+    unit = claim.metrics[call.arguments["metric"]].unit
+    return [_gap_text(gaps, unit), words.BASIS[_least({basis for _, basis in gaps})]]
 
 
 def _value(claim: Claim, published: Published) -> str:

@@ -35,7 +35,7 @@ def _rows(verdict: Verdict) -> Iterator[str]:
     yield f"| **{claim.title}** | | | {verdict.reason} | **{verdict.outcome}** |"
     for label, finding in verdict.findings.items():
         call = claim.rules_of(verdict.tier)[label]
-        paper = "; ".join(published.beside(claim, call)) or "none"
+        paper = "; ".join(published.beside(claim, call))
         measured = (
             f"{words.effect(finding.effect, finding.unit)} "
             f"{words.interval(*finding.interval, finding.n, finding.unit)}, "
@@ -53,12 +53,13 @@ def _provenance(verdicts: Sequence[Verdict]) -> Iterator[str]:
         commits = sorted({record.provenance.commit[:7] for record in made})
         machines = sorted({str(record.provenance.machine["processor"]) for record in made})
         cores = sorted({str(record.provenance.machine["cores"]) for record in made})
+        devices = sorted({record.provenance.device for record in made})
         data = verdict.data if len(verdict.data) <= 3 else [f"{len(verdict.data)} data sets"]
         stand_in = verdict.claim.tiers[verdict.tier].stand_in
         yield (
             f"`{verdict.claim.id}`: tier {verdict.tier} on {', '.join(data)}"
             f"{f' ({stand_in})' if stand_in else ''}, commit {', '.join(commits)}, "
-            f"{', '.join(machines)}, {', '.join(cores)} cores, no GPU.  "
+            f"{', '.join(machines)}, {', '.join(cores)} cores, on the {', '.join(devices)}.  "
         )
 
 
