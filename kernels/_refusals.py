@@ -10,6 +10,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+from . import _compiled
+
 
 def dtype_name(x: Any) -> str:
     """`float32` of a NumPy array and of a torch tensor alike."""
@@ -37,6 +39,19 @@ def unless_numba(*dtypes: str) -> Callable[..., str | None]:
     def refuses(x: Any, *_: object, **__: object) -> str | None:
         if find_spec("numba") is None:
             return "numba is not installed (pip install 'claimbench[numba]')"
+        if (dtype := dtype_name(x)) not in dtypes:
+            return f"it takes {' or '.join(dtypes)}, not {dtype}"
+        return None
+
+    return refuses
+
+
+def unless_compiled(*dtypes: str) -> Callable[..., str | None]:
+    """Refuse where no C++ compiler was there to build it, or the arrays are not of `dtypes`."""
+
+    def refuses(x: Any, *_: object, **__: object) -> str | None:
+        if _compiled.library() is None:
+            return "it was not compiled (install a C++ compiler, then claimbench again)"
         if (dtype := dtype_name(x)) not in dtypes:
             return f"it takes {' or '.join(dtypes)}, not {dtype}"
         return None

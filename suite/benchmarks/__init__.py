@@ -1,11 +1,12 @@
 """What asv follows: a class for each kernel and each claim, made from registry and claim files.
 
-asv imports this once and forks a process for each benchmark, so what the benchmarks import and is
-slow to import is imported here.
+asv imports this once and forks a process for each benchmark: what takes long to import and most
+benchmarks need is imported here, where it is installed.
 """
 
-import numba  # noqa: F401
-import scipy.optimize  # noqa: F401
-import sklearn.ensemble  # noqa: F401
-import sklearn.svm  # noqa: F401
-import torch  # noqa: F401
+from contextlib import suppress
+from importlib import import_module
+
+for _library in ("numba", "scipy.optimize", "sklearn.ensemble", "sklearn.svm", "torch"):
+    with suppress(ImportError):
+        import_module(_library)

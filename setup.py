@@ -1,0 +1,31 @@
+"""What pyproject.toml cannot say in short: kernels in C++, one library for each instruction set.
+
+Without a compiler the package installs without them, and the backend `cpu` says so.
+"""
+
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+FLAGS = {
+    "generic": [],
+    "avx2": ["-mavx2", "-mfma"],
+    "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mfma"],
+}
+# No flag that reorders sums or assumes that there is no NaN: kernels say where they may.
+COMMON = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+
+setup(
+    ext_modules=[
+        Extension(
+            f"claimbench.kernels._compiled_{level}",
+            sources=sorted(map(str, Path("kernels").rglob("*.cpp"))),
+            depends=sorted(map(str, Path("kernels").rglob("*.h"))),
+            extra_compile_args=[*COMMON, *flags],
+            extra_link_args=["-pthread"],
+            language="c++",
+            optional=True,
+        )
+        for level, flags in FLAGS.items()
+    ]
+)
