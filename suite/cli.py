@@ -209,7 +209,7 @@ def kernels_bench(
     out: Annotated[Path | None, typer.Option(help="Write the records to this JSON file.")] = None,
 ) -> None:
     """Time backends that are right, side by side, on the shapes that the claims use."""
-    _do(".kernel_commands:bench_kernels", kernels or [], tier.value, rounds, device.value, out)
+    _do(".kernel_bench:bench_kernels", kernels or [], tier.value, rounds, device.value, out)
 
 
 @new_app.command("claim")
