@@ -79,7 +79,8 @@ class Kernel(Generic[P, R]):
         self.name = reference.__name__
         self.reference = reference
         self.validate = validate
-        self.backends = backends | {"reference": Backend(reference.__module__, "numpy")}
+        self.backends = {**backends}
+        self.backends.setdefault("reference", Backend(reference.__module__, "numpy"))
         KERNELS[self.name] = self
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -133,6 +134,9 @@ def kernel(
     validate: Callable[..., None], **backends: Backend
 ) -> Callable[[Callable[P, R]], Kernel[P, R]]:
     """Declare a function a kernel; its backends stand in order of preference.
+
+    The function itself is the backend `reference`, the last, and takes NumPy arrays unless a
+    backend of that name is declared.
 
     `validate` takes the kernel's arguments and raises `ValueError` where they have no meaning, so
     that every backend may rely on them.

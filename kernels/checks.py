@@ -7,7 +7,7 @@ itself is off by in the backend's dtype, so no tolerance here is a number that s
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +26,14 @@ class Case:
         label: names the case in a test id and in a report; no spaces.
         args: float64 arrays, given to a backend in its own dtype.
         kwargs: the kernel's keyword arguments.
+        modules: those of them that are torch modules: each is made anew, by its function, and
+            given to a backend in the dtype of the arrays.
     """
 
     label: str
     args: tuple[np.ndarray, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
+    modules: dict[str, Callable[[], Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,21 +81,36 @@ def given(case: Case, arrays: str, dtype: str, device: str) -> list[Any]:
     return [torch.from_numpy(a).to(device) for a in plain]
 
 
+def keywords(case: Case, dtype: str, device: str) -> dict[str, Any]:
+    """A case's keyword arguments as a backend takes them."""
+    if not case.modules:
+        return case.kwargs
+    import torch
+
+    to = {"dtype": getattr(torch, dtype), "device": device}
+    return case.kwargs | {name: make().to(**to) for name, make in case.modules.items()}
+
+
 def as_numpy(result: Any) -> np.ndarray:
     return np.asarray(result if isinstance(result, np.ndarray) else result.detach().cpu())
+
+
+def _reference(kernel: Kernel[..., Any], case: Case, dtype: str) -> np.ndarray:
+    args = given(case, kernel.backends["reference"].arrays, dtype, "cpu")
+    return as_numpy(kernel.reference(*args, **keywords(case, dtype, "cpu")))
 
 
 def check(kernel: Kernel[..., Any], backend: str, case: Case, dtype: str, device: str) -> Finding:
     """Hold one backend against the reference on one case."""
     name = (kernel.name, backend, case.label, dtype)
     args = given(case, kernel.backends[backend].arrays, dtype, device)
-    if reason := kernel.refusal(backend, *args, **case.kwargs):
+    kwargs = keywords(case, dtype, device)
+    if reason := kernel.refusal(backend, *args, **kwargs):
         return Finding(*name, refused=reason)
 
-    truth = kernel.reference(*given(case, "numpy", "float64", ""), **case.kwargs)
-    plain = kernel.reference(*given(case, "numpy", dtype, ""), **case.kwargs)
+    truth, plain = (_reference(kernel, case, precision) for precision in ("float64", dtype))
     before = [as_numpy(a).copy() for a in args]
-    actual = as_numpy(kernel.on(backend)(*args, **case.kwargs))
+    actual = as_numpy(kernel.on(backend)(*args, **kwargs))
 
     if (actual.dtype, actual.shape) != (np.dtype(dtype), truth.shape):
         wanted = f"{truth.shape} of {dtype}"
