@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from .rules import Outcome
 from .verdicts import Verdict
 
@@ -21,6 +24,14 @@ MARK = {
 
 def print_json(content: Any) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def print_table(table: Table) -> None:
+    """Fold a table into the terminal; a file or a pipe gets it as wide as it is."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=Console(width=10_000).measure(table).maximum)
+    console.print(table, highlight=False)
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from . import records
-from .answers import ALL_GOOD, WRONG_USAGE, last_verdicts, print_json
+from .answers import ALL_GOOD, WRONG_USAGE, last_verdicts, print_json, print_table
 from .cells import cells
 from .checking import Complaint, all_claim_files, check, load_claims
 from .definitions import Claim, DefinitionError, TierName, schema, tier_names
@@ -28,12 +27,13 @@ def list_claims(tag: str | None, results: Path, as_json: bool) -> int:
         known = sorted({t for claim in load_claims() for t in claim.tags})
         raise DefinitionError(unknown("tag", tag, known))
     table = Table(box=None, pad_edge=False)
-    for heading in ("claim", "title", "kernel", "tiers (seconds)", "last verdict"):
+    table.add_column("claim", no_wrap=True)
+    for heading in ("title", "kernel", "tiers (seconds)", "last verdict"):
         table.add_column(heading, overflow="fold")
     for claim in chosen:
         tiers = ", ".join(f"{t} {claim.tiers[t].seconds:g}" for t in tier_names(claim))
         table.add_row(claim.id, claim.title, claim.kernel, tiers, _last_line(claim, last))
-    Console().print(table)
+    print_table(table)
     return ALL_GOOD
 
 

@@ -7,11 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from . import data as data_sets
-from .answers import ALL_GOOD, INFRASTRUCTURE, print_json
+from .answers import ALL_GOOD, INFRASTRUCTURE, print_json, print_table
 
 
 def use_mirror(folder: Path | None) -> None:
@@ -30,13 +29,15 @@ def data_list(folder: Path | None, as_json: bool) -> int:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(row.name, str(row.samples or ""), row.where, row.licence)
-    Console().print(table)
+    print_table(table)
     return ALL_GOOD
 
 
 def data_fetch(names: Sequence[str]) -> int:
-    data_sets.fetch([member for name in names for member in _members(name)])
-    return ALL_GOOD
+    """Download what is not here, then look at all of it: what was here may have been altered."""
+    members = [member for name in names for member in _members(name)]
+    data_sets.fetch(members)
+    return data_verify(members, folder=None, as_json=False)
 
 
 def _members(name: str) -> list[str]:

@@ -20,6 +20,7 @@ from .answers import (
     MARK,
     REFUTED,
     print_json,
+    print_table,
     remember,
 )
 from .answers import as_json as verdict_as_json
@@ -135,7 +136,7 @@ def print_verdicts(verdicts: Sequence[Verdict]) -> None:
         for label, f in verdict.findings.items():
             interval = f"{f.effect:+.4f} [{f.interval[0]:+.4f}, {f.interval[1]:+.4f}]"
             table.add_row("", f"  {label}", f.outcome, f"{interval} {f.unit}, {f.n} {f.over}")
-    Console().print(table, highlight=False)
+    print_table(table)
 
 
 def exit_code(verdicts: Sequence[Verdict], measured: Sequence[Record]) -> int:
