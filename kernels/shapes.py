@@ -1,0 +1,88 @@
+"""Shapes that a kernel is measured on whatever the claims use, and the work that a call needs.
+
+Both stand beside a kernel, in its folder's `shapes.py`: `STANDARD`, a table of `StandardShape` by
+label, and `work(inputs, arguments, itemsize)`. A kernel without that file has neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from math import prod
+from types import ModuleType
+from typing import Any, Literal
+
+from ._dispatch import KERNELS
+
+Inputs = Mapping[str, tuple[int, ...]]
+"""Shape of each array argument, in the kernel's order."""
+
+
+@dataclass(frozen=True)
+class StandardShape:
+    """One size of a kernel's inputs.
+
+    Attributes:
+        inputs: shape of each array argument, in the kernel's order.
+        arguments: the keyword arguments.
+        modules: those of them that are torch modules, each by a function that makes it.
+        dtype: of the arrays.
+        device: the only device that it is meant for; `None` for all. What fills a GPU takes a
+            processor minutes.
+    """
+
+    inputs: Inputs
+    arguments: dict[str, Any]
+    modules: dict[str, Callable[[], Any]] = field(default_factory=dict)
+    dtype: Literal["float32", "float64"] = "float32"
+    device: Literal["cpu", "cuda"] | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the best algorithm known to us does in one call, however it is arranged.
+
+    Attributes:
+        flops: floating-point operations: a multiply-add is two, a square root or a division one.
+        bytes: that must cross the memory bus once: inputs read and outputs written.
+        items: pairs of a Gram matrix (a symmetric one has n (n + 1) / 2), or images.
+        item: what one of them is called.
+    """
+
+    flops: float
+    bytes: float
+    items: int
+    item: str = "pair"
+
+
+def standard(kernel: str) -> dict[str, StandardShape]:
+    """The kernel's standard shapes by label."""
+    module = _beside(kernel)
+    return dict(module.STANDARD) if module else {}
+
+
+def work(kernel: str, inputs: Inputs, arguments: dict[str, Any], itemsize: int) -> Work | None:
+    """The work of one call, or `None` where nobody has counted it."""
+    module = _beside(kernel)
+    counted: Work | None = module.work(inputs, arguments, itemsize) if module else None
+    return counted
+
+
+def pairs(inputs: Inputs) -> int:
+    """Entries that a Gram matrix of x1 and x2, or of x1 with itself, has to compute."""
+    n = inputs["x1"][0]
+    return n * inputs["x2"][0] if "x2" in inputs else n * (n + 1) // 2
+
+
+def entries(inputs: Inputs) -> int:
+    """Numbers in all the arrays together."""
+    return sum(prod(shape) for shape in inputs.values())
+
+
+def _beside(kernel: str) -> ModuleType | None:
+    package = KERNELS[kernel].reference.__module__
+    if find_spec(".shapes", package) is None:
+        return None
+    return importlib.import_module(".shapes", package)
