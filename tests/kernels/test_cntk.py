@@ -14,10 +14,10 @@ BOTH = ["ntk", "nngp"]
 PADDINGS = ["zeros", "circular"]
 
 
-@pytest.fixture(params=["reference", "numba"])
+@pytest.fixture(params=["reference", "cpu", "numba"])
 def dtype(request: pytest.FixtureRequest) -> Iterator[str]:
     """The dtype of a backend that is asked for while the test runs."""
-    name = {"reference": "float64", "numba": "float32"}[request.param]
+    name = "float64" if request.param == "reference" else "float32"
     if reason := cntk_gram.refusal(request.param, np.zeros((1, 1, 1, 1), name), depths=[1]):
         pytest.skip(reason)
     with using(request.param):

@@ -1,0 +1,170 @@
+// Images as maps read them: beside the pixels the standard deviation of every pre-activation, for
+// one image alone and for a group of images in the lanes of vectors.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "../_vectors.h"
+
+namespace cntk {
+
+using namespace vectors;
+constexpr long SIDE = LANES<float>;
+
+struct Problem {
+    int64_t n, m, channels, height, width, layers, depths, windows;
+    int64_t row_reach, column_reach;  // the largest offset p - q that some window sees
+    int64_t symmetric, circular, frozen_ends, nngp, ntk;
+    int64_t parts;                 // that the maps of a pair fall into, for want of more pairs
+    const float *x, *z;            // [n channels height width], [m channels height width]
+    const float *row_weights, *column_weights;  // [windows height height], [windows width width]
+    const int64_t* slots;          // [layers]: a place among the depths, or -1
+    const float *p_over_9, *q;     // as in _activation.py
+    double* out;                   // [parts kinds depths windows n m]
+
+    long pixels() const { return height * width; }
+    long kinds() const { return nngp + ntk; }
+    long values() const { return kinds() * depths * windows; }
+};
+
+// Of one pixel at one layer. The product of two scales has the 1/9 of the next convolution in it, so
+// that maps keep their size at every depth. The inverse is 0 next to a patch of zeros.
+struct Norm {
+    float scale, inverse;
+};
+
+struct Norms {
+    vf scale, inverse;
+};
+
+// The sum of a pixel's nine neighbours, itself among them, over a whole image in place.
+inline void box(const Problem& shape, std::vector<double>& image) {
+    const long height = shape.height, width = shape.width;
+    const std::vector<double> from = image, zeros(width);
+    std::vector<double> sums(width + 2);
+    auto row = [&](long i) {
+        if (shape.circular) return &from[(i + height) % height * width];
+        return i < 0 || i == height ? zeros.data() : &from[i * width];
+    };
+    for (long i = 0; i < height; i++) {
+        const double *above = row(i - 1), *here = row(i), *below = row(i + 1);
+        double* sum = &sums[1];
+        for (long j = 0; j < width; j++) sum[j] = above[j] + here[j] + below[j];
+        sum[-1] = shape.circular ? sum[width - 1] : 0;
+        sum[width] = shape.circular ? sum[0] : 0;
+        for (long j = 0; j < width; j++)
+            image[i * width + j] = sum[j - 1] + sum[j] + sum[j + 1];
+    }
+}
+
+inline std::vector<double> squared_norms(const Problem& shape, const float* image) {
+    std::vector<double> squares(shape.pixels());
+    for (long c = 0; c < shape.channels; c++, image += shape.pixels())
+        for (long k = 0; k < shape.pixels(); k++) squares[k] += double(image[k]) * image[k];
+    return squares;
+}
+
+// [layers height width]. A pixel meets itself with a cosine of 1, so variances obey a linear
+// recursion; it is in double because its errors would add up over the layers.
+inline void find_norms(const Problem& shape, const float* image, Norm* norms) {
+    auto variance = squared_norms(shape, image);
+    for (long layer = 0; layer < shape.layers; layer++, norms += shape.pixels()) {
+        box(shape, variance);
+        for (long k = 0; k < shape.pixels(); k++) {
+            const double deviation = std::sqrt(variance[k]);
+            norms[k].scale = float(deviation / 3);
+            norms[k].inverse = variance[k] > 0 ? float(1 / deviation) : 0;
+            variance[k] /= 9;
+        }
+    }
+}
+
+// Images of z in lanes. Where few are left, each fills several lanes, moved to the right by 0, 1,
+// ... columns: what is one column offset for the group is a different one for each of its copies.
+// Without circular padding there is nothing beside a moved image, and a mask says so.
+struct Group {
+    long first, images, shifts;
+    long columns;               // circular images stand there twice, so that no column wraps around
+    std::vector<vf> pixels;     // [channels height columns]
+    std::vector<Norms> norms;   // [layers height columns]
+    std::vector<vf> mask;       // [columns]
+
+    bool lane_is_used(long lane) const { return lane < images * shifts; }
+    long image(long lane) const { return first + lane / shifts; }
+    long shift(long lane) const { return lane % shifts; }
+};
+
+// The column of an image that a lane has at a column of its group, or -1 beside the image.
+inline long column_of(const Problem& shape, long column, long shift) {
+    const long of = column - shift;
+    if (shape.circular) return (of + shape.width) % shape.width;
+    return of < shape.width ? std::max(of, -1L) : -1;
+}
+
+// From one stream of floats for each lane to one stream of vectors.
+inline void into_lanes(const std::vector<float>* streams, long count, vf* vectors) {
+    vf block[SIDE];
+    for (long start = 0; start < count; start += SIDE) {
+        for (long lane = 0; lane < SIDE; lane++) block[lane] = load(&streams[lane][start]);
+        transpose<float>(block);
+        std::copy_n(block, std::min(SIDE, count - start), vectors + start);
+    }
+}
+
+// Lays out for a group what images have for each of `rows` rows and each column: `unit` floats.
+// `of` gives that of an image.
+template <class Of>
+void lay_out(const Problem& shape, const Group& group, long rows, long unit, Of of, vf* vectors) {
+    const long count = rows * group.columns * unit;
+    std::vector<float> streams[SIDE];
+    for (long lane = 0; lane < SIDE; lane++) {
+        streams[lane].resize(count + SIDE);
+        if (!group.lane_is_used(lane)) continue;
+        const float* from = of(group.image(lane));
+        float* to = streams[lane].data();
+        for (long row = 0; row < rows; row++, from += shape.width * unit)
+            for (long column = 0; column < group.columns; column++, to += unit) {
+                const long source = column_of(shape, column, group.shift(lane));
+                if (source >= 0) std::copy_n(from + source * unit, unit, to);
+            }
+    }
+    into_lanes(streams, count, vectors);
+}
+
+inline long groups(const Problem& problem) { return (problem.m + SIDE - 1) / SIDE; }
+
+// `known` are the norms of all images of z, where somebody has them already.
+inline Group group_of(const Problem& problem, long number, const Norm* known) {
+    const long height = problem.height, rows = problem.layers * height;
+    const long size = rows * problem.width, floats = problem.channels * problem.pixels();
+    Group group;
+    group.first = number * SIDE;
+    group.images = std::min<long>(SIDE, problem.m - group.first);
+    group.shifts = std::min<long>(SIDE / group.images, 2 * problem.column_reach + 1);
+    group.columns = problem.circular ? 2 * problem.width : problem.width + group.shifts - 1;
+
+    group.pixels.resize(problem.channels * height * group.columns);
+    lay_out(problem, group, problem.channels * height, 1,
+            [&](long image) { return problem.z + image * floats; }, group.pixels.data());
+
+    std::vector<Norm> found(known ? 0 : group.images * size);
+    for (long k = 0; !known && k < group.images; k++)
+        find_norms(problem, problem.z + (group.first + k) * floats, &found[k * size]);
+    const Norm* norms = known ? known + group.first * size : found.data();
+    group.norms.resize(rows * group.columns);
+    lay_out(problem, group, rows, 2,
+            [&](long image) {
+                return reinterpret_cast<const float*>(&norms[(image - group.first) * size]);
+            },
+            reinterpret_cast<vf*>(group.norms.data()));
+
+    const std::vector<float> ones(problem.width, 1);
+    group.mask.resize(group.columns);
+    lay_out(problem, group, 1, 1, [&](long) { return ones.data(); }, group.mask.data());
+    return group;
+}
+
+}  // namespace cntk
