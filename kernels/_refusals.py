@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from . import _compiled
+from . import _compiled, _nvrtc
 
 
 def dtype_name(x: Any) -> str:
@@ -29,6 +29,22 @@ def unless_triton(*dtypes: str) -> Callable[..., str | None]:
         if not x.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
             return f"it needs a GPU tensor, not one on {x.device} (TRITON_INTERPRET=1 emulates one)"
         return None
+
+    return refuses
+
+
+def unless_cuda(*dtypes: str, side: int) -> Callable[..., str | None]:
+    """Refuse where NVRTC cannot compile, and what is no image on a GPU of up to `side` pixels."""
+
+    def refuses(x: Any, *_: object, **__: object) -> str | None:
+        if (dtype := dtype_name(x)) not in dtypes:
+            return f"it takes {' or '.join(dtypes)}, not {dtype}"
+        if not x.is_cuda:
+            return f"it needs a GPU tensor, not one on {x.device}"
+        height, width = x.shape[-2:]
+        if max(height, width) > side:
+            return f"it takes images of up to {side} x {side} pixels, not {height} x {width}"
+        return _nvrtc.reason_missing()
 
     return refuses
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._dispatch import Backend, kernel
-from .._refusals import dtype_name, unless_compiled, unless_numba, unless_triton
+from .._refusals import dtype_name, unless_compiled, unless_cuda, unless_numba, unless_triton
 from ._windows import Padding, Window, axis_weights
 
 Process = Literal["ntk", "nngp"]
@@ -72,6 +72,7 @@ def _validate(
     _validate,
     cpu=Backend("._cpu", "numpy", refuses=unless_compiled("float32")),
     numba=Backend("._numba", "numpy", refuses=unless_numba("float32")),
+    cuda=Backend("._cuda", "torch", refuses=unless_cuda("float32", side=32)),
     triton=Backend("._triton", "torch", refuses=unless_triton("float32")),
 )
 def cntk_gram(
