@@ -5,6 +5,7 @@ Importing this package imports NumPy alone; a backend's libraries come with its 
 
 from ._dispatch import KERNELS, Backend, Kernel, NoBackend, backends_used, kernel, using
 from .cntk import cntk_gram
+from .empirical import conjugate_gram, empirical_ntk_gram, trainable_layers
 from .ntk import ntk_gram, ntk_variants
 from .patches import coates_ng_features, patch_filters
 from .saliency import saliency_mask
@@ -17,10 +18,13 @@ __all__ = [
     "backends_used",
     "cntk_gram",
     "coates_ng_features",
+    "conjugate_gram",
+    "empirical_ntk_gram",
     "kernel",
     "ntk_gram",
     "ntk_variants",
     "patch_filters",
     "saliency_mask",
+    "trainable_layers",
     "using",
 ]
