@@ -7,6 +7,7 @@ Exit codes: 0 all good; 1 a claim refuted or a metric worse; 2 wrong usage or in
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +31,13 @@ class TierChoice(StrEnum):
     smoke = "smoke"
     quick = "quick"
     full = "full"
+
+
+class BenchTierChoice(StrEnum):
+    smoke = "smoke"
+    quick = "quick"
+    full = "full"
+    standard = "standard"
 
 
 class DeviceChoice(StrEnum):
@@ -203,13 +211,34 @@ def kernels_check(
 @kernels_app.command("bench")
 def kernels_bench(
     kernels: Names = None,
-    tier: Annotated[TierChoice, typer.Option(help="Shapes of this tier.")] = TierChoice.smoke,
-    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
+    tier: Annotated[
+        BenchTierChoice, typer.Option(help="The claims' shapes of a tier, or the kernels' own.")
+    ] = BenchTierChoice.smoke,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 7,
     device: Annotated[DeviceChoice, typer.Option(help="Where.")] = DeviceChoice.auto,
-    out: Annotated[Path | None, typer.Option(help="Write the records to this JSON file.")] = None,
+    peers: Annotated[bool, typer.Option(help="Time other implementations too.")] = True,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that each may use.")] = 1,
+    budget: Annotated[
+        float, typer.Option(min=1, help="Seconds; slow contenders run fewer rounds for it.")
+    ] = 480,
+    out: Annotated[Path | None, typer.Option(help="Write the record to this JSON file.")] = None,
+    json: Json = False,
 ) -> None:
-    """Time backends that are right, side by side, on the shapes that the claims use."""
-    _do(".kernel_bench:bench_kernels", kernels or [], tier.value, rounds, device.value, out)
+    """Time backends that are right, and their peers, side by side in interleaved rounds."""
+    # Numeric libraries read these when they are imported, which is after this.
+    for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
+    _do(
+        ".kernel_bench:bench_kernels",
+        kernels or [],
+        tier.value,
+        rounds,
+        device.value,
+        out=out,
+        peers=peers,
+        budget_s=budget,
+        as_json=json,
+    )
 
 
 @new_app.command("claim")

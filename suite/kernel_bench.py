@@ -1,155 +1,149 @@
-"""`claimbench kernels bench`: backends that are right, timed side by side."""
+"""`claimbench kernels bench`: backends and peers side by side, right before they are timed.
+
+A backend that is wrong in any case, or on the very shape, has no time. The answer is a table for
+each shape, and a record in JSON that stands by itself.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any
-
-import numpy as np
-from rich.console import Console
-from rich.table import Table
-
-from claimbench.kernels import KERNELS, Kernel, checks
+from typing import Any, Literal
 
 from . import provenance
-from .answers import ALL_GOOD, INCONCLUSIVE
-from .checking import load_claims
-from .definitions import Claim, Shape
+from .answers import ALL_GOOD, INCONCLUSIVE, REFUTED, print_json
+from .kernel_bench_tables import print_peaks, print_tables
 from .kernel_commands import named
-from .kernel_shapes import inputs
 from .runner import resolve_device
+from .timing import floors, gpu
+from .timing.comparison import SETS, Row, Settings, Tell, compare, with_floor
+from .timing.contenders import Absent
+from .timing.floors import Peaks
+from .timing.rounds import SHORTEST
+from .timing.workloads import Workload, workloads
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Times of one backend on one shape, in seconds."""
+class Clocks:
+    """What the GPU said right after the rounds of a shape; see `timing.gpu`."""
 
-    kernel: str
-    backend: str
-    claim: str
     shape: str
-    median_s: float
-    fastest_s: float
-    slowest_s: float
-    cpu_s: float
+    kernel: str
+    said: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the times were taken."""
+
+    tier: str
     rounds: int
-    relative_error: float | None
+    sets: int
+    shortest_turn_s: float
+    budget_s: float
+
+
+@dataclass(frozen=True)
+class BenchRecord:
+    """One run of the command.
+
+    Attributes:
+        load: of the machine in the minute before, at the start and at the end: processes that ran
+            or waited for a processor.
+        clocks: on a GPU, one for each shape.
+        rows: of those that have a time, and `absent` those that have none, with the reason.
+    """
+
+    schema_version: Literal[1]
+    commit: str
+    machine: dict[str, Any]
+    device: str
+    threads: int
+    libraries: dict[str, str]
+    started: str
+    finished: str
+    load: tuple[float, float]
+    method: Method
+    peaks: Peaks
+    clocks: list[Clocks]
+    rows: list[Row]
+    absent: list[Absent]
 
 
 def bench_kernels(
-    kernels: Sequence[str], tier: str, rounds: int, device: str, out: Path | None
+    kernels: Sequence[str],
+    tier: str,
+    rounds: int,
+    device: str,
+    out: Path | None = None,
+    peers: bool = True,
+    budget_s: float = 480,
+    as_json: bool = False,
 ) -> int:
-    """Time every backend that runs a shape and is right, in interleaved rounds."""
-    asked, chosen = named(kernels), resolve_device(device)
-    rows = [
-        row
-        for claim in load_claims()
-        if claim.kernel in asked
-        for label, shape in claim.shapes.items()
-        if shape.tier == tier
-        for row in _bench(claim, label, shape, rounds, chosen)
-    ]
-    if not rows:
-        print(f"no claim has a shape for tier {tier}", file=sys.stderr)
+    """Time all who can take part on every shape of the tier; gives the exit code."""
+    chosen = resolve_device(device)
+    found = workloads(named(kernels), tier, chosen)
+    if not found:
+        print(f"no kernel asked for has a shape of tier {tier}", file=sys.stderr)
         return INCONCLUSIVE
-    _print_bench(rows)
     if out is not None:
-        content = {
-            "schema_version": 1,
-            "commit": provenance.commit(),
-            "machine": provenance.machine(),
-            "device": provenance.device_name(chosen),
-            "threads": provenance.threads(),
-            "libraries": provenance.libraries(),
-            "started": provenance.now(),
-            "rows": [asdict(row) for row in rows],
-        }
+        out.parent.mkdir(parents=True, exist_ok=True)
+    method = Method(tier, rounds, SETS, SHORTEST, budget_s)
+    record = _measured(found, chosen, peers, method)
+    content = asdict(record)
+    if out is not None:
         out.write_text(json.dumps(content, indent=1) + "\n")
-    return ALL_GOOD
+    if as_json:
+        print_json(content)
+    else:
+        print_tables(record.rows, record.absent)
+        print_peaks(record.peaks, record.threads)
+    if any(absent.wrong for absent in record.absent):
+        return REFUTED
+    return ALL_GOOD if record.rows else INCONCLUSIVE
 
 
-def _bench(claim: Claim, label: str, shape: Shape, rounds: int, device: str) -> list[Bench]:
-    kernel = KERNELS[claim.kernel]
-    calls: dict[str, Callable[[], Any]] = {}
-    for backend, declared in kernel.backends.items():
-        case = checks.Case(label, tuple(inputs(shape)))
-        args = checks.given(case, declared.arrays, "float32", device)
-        if kernel.refusal(backend, *args, **shape.arguments) is None and _right(
-            kernel, backend, device
-        ):
-            calls[backend] = _timed(kernel.on(backend), args, shape.arguments, device)
-    first = {backend: checks.as_numpy(call()) for backend, call in calls.items()}
-    truth = first["reference"].astype(np.float64)
-    times: dict[str, list[tuple[float, float]]] = {backend: [] for backend in calls}
-    for _ in range(rounds):
-        for backend, call in calls.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            call()
-            times[backend].append((time.perf_counter() - wall, time.process_time() - cpu))
-    return [
-        Bench(
-            claim.kernel,
-            backend,
-            claim.id,
-            label,
-            median(wall for wall, _ in taken),
-            min(wall for wall, _ in taken),
-            max(wall for wall, _ in taken),
-            median(cpu for _, cpu in taken),
-            rounds,
-            checks.relative_error(first[backend], truth),
-        )
-        for backend, taken in times.items()
-    ]
-
-
-def _right(kernel: Kernel[..., Any], backend: str, device: str) -> bool:
-    """A backend that is wrong in any case has no time."""
-    if backend == "reference":
-        return True
-    found = list(checks.check_all([kernel.name], backend, device, dtypes=("float32",)))
-    for finding in found:
-        if finding.problem:
-            print(f"{kernel.name} on {backend} is wrong: {finding.case}: {finding.problem}")
-    return not any(finding.problem for finding in found)
-
-
-def _timed(
-    function: Callable[..., Any], args: list[Any], arguments: dict[str, Any], device: str
-) -> Callable[[], Any]:
-    """A call that ends when the result is there."""
-    if device == "cpu":
-        return lambda: function(*args, **arguments)
-    import torch
-
-    def call() -> Any:
-        result = function(*args, **arguments)
-        torch.cuda.synchronize()
-        return result
-
-    return call
-
-
-def _print_bench(rows: Sequence[Bench]) -> None:
-    reference = {(r.claim, r.shape): r.median_s for r in rows if r.backend == "reference"}
-    table = Table(
-        "kernel", "shape", "backend", "median", "spread", "x reference", "error", box=None
+def _measured(found: Sequence[Workload], device: str, peers: bool, method: Method) -> BenchRecord:
+    started, load = provenance.now(), os.getloadavg()[0]
+    began = time.perf_counter()
+    settings = Settings(device, method.rounds, peers)
+    peaks = floors.measured(device)
+    rows: list[Row] = []
+    absent: list[Absent] = []
+    clocks: list[Clocks] = []
+    for place, workload in enumerate(found, start=1):
+        left = max(method.budget_s - (time.perf_counter() - began), 0)
+        tell = _teller(f"[{place}/{len(found)}] {workload.kernel} {workload.name}", left)
+        share = left / (len(found) - place + 1)
+        peaks |= floors.measured(device)
+        its_rows, its_absent = compare(workload, settings, share, tell)
+        rows += its_rows
+        absent += its_absent
+        if device == "cuda":
+            clocks.append(Clocks(workload.name, workload.kernel, gpu.clocks()))
+    return BenchRecord(
+        schema_version=1,
+        commit=provenance.commit(),
+        machine=provenance.machine(),
+        device=provenance.device_name(device),
+        threads=provenance.threads(),
+        libraries=provenance.libraries(),
+        started=started,
+        finished=provenance.now(),
+        load=(load, os.getloadavg()[0]),
+        method=method,
+        peaks=peaks,
+        clocks=clocks,
+        rows=[with_floor(row, peaks) for row in rows],
+        absent=absent,
     )
-    for row in rows:
-        ratio = reference[row.claim, row.shape] / row.median_s
-        table.add_row(
-            row.kernel,
-            f"{row.claim}.{row.shape}",
-            row.backend,
-            f"{row.median_s * 1e3:.2f} ms",
-            f"{row.fastest_s * 1e3:.2f} to {row.slowest_s * 1e3:.2f}",
-            f"{ratio:.1f}",
-            f"{row.relative_error:.1e}",
-        )
-    Console().print(table, highlight=False)
+
+
+def _teller(where: str, left: float) -> Tell:
+    """Progress goes to stderr: what is being done, and how long the whole may still take."""
+    return lambda text: print(f"{where}: {text}; {left:.0f} s left at most", file=sys.stderr)
