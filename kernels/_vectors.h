@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <utility>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -64,6 +66,75 @@ inline vd root(vd x) {
     for (int k = 0; k < LANES<double>; k++) x[k] = std::sqrt(x[k]);
     return x;
 #endif
+}
+
+// Past the caches, to an aligned address: for results larger than they are, whose lines a plain
+// store would first read.
+inline void store_past_caches(float* to, vf v) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(to, v);
+#elif defined(__AVX2__)
+    _mm256_stream_ps(to, v);
+#elif defined(__x86_64__)
+    _mm_stream_ps(to, v);
+#else
+    store(to, v);
+#endif
+}
+
+inline void store_past_caches(double* to, vd v) {
+#if defined(__AVX512F__)
+    _mm512_stream_pd(to, v);
+#elif defined(__AVX2__)
+    _mm256_stream_pd(to, v);
+#elif defined(__x86_64__)
+    _mm_stream_pd(to, v);
+#else
+    store(to, v);
+#endif
+}
+
+// Copies to any address. Before another thread may read it, call `finish_streams`.
+template <class T> inline void stream(T* to, const T* from, long count) {
+    const long past = reinterpret_cast<std::uintptr_t>(to) % BYTES / sizeof(T);
+    long k = past == 0 ? 0 : LANES<T> - past;
+    if (k > count) k = count;
+    std::memcpy(to, from, k * sizeof(T));
+    for (; k + LANES<T> <= count; k += LANES<T>) store_past_caches(to + k, load(from + k));
+    std::memcpy(to + k, from + k, (count - k) * sizeof(T));
+}
+
+inline void finish_streams() {
+#if defined(__x86_64__)
+    _mm_sfence();
+#endif
+}
+
+// Lanes of two vectors in turn: a0 b0 a1 b1 ..., from `start` on.
+template <int START, class V, int... K>
+inline V interleave(V a, V b, std::integer_sequence<int, K...>) {
+    constexpr int COUNT = sizeof...(K);
+#if defined(__clang__)
+    return __builtin_shufflevector(a, b, (START + K / 2 + K % 2 * COUNT)...);
+#else
+    return __builtin_shuffle(a, b, decltype(a < b){(START + K / 2 + K % 2 * COUNT)...});
+#endif
+}
+
+// Turns LANES x LANES entries. Interleaving the first half of the rows with the second moves the
+// highest bit of a row's number to its column's; after as many rounds as bits they have changed
+// places.
+template <class T> inline void transpose(Vector<T>* rows) {
+    constexpr int SIDE = LANES<T>;
+    constexpr std::make_integer_sequence<int, SIDE> LANE{};
+    Vector<T> turned[SIDE];
+    for (int round = 1; round < SIDE; round *= 2) {
+        for (int k = 0; k < SIDE / 2; k++) {
+            turned[2 * k] = interleave<0>(rows[k], rows[k + SIDE / 2], LANE);
+            turned[2 * k + 1] = interleave<SIDE / 2>(rows[k], rows[k + SIDE / 2], LANE);
+        }
+        for (int k = 0; k < SIDE; k++) rows[k] = turned[k];
+    }
 }
 
 }  // namespace vectors

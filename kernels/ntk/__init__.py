@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._dispatch import Backend, kernel
-from .._refusals import unless_numba, unless_triton
+from .._refusals import unless_compiled, unless_numba, unless_triton
 
 Variant = tuple[int, int]
 """(depth, fixed): number of hidden layers, and how many of the first layers are not trained."""
@@ -39,6 +39,7 @@ def _validate(
 
 @kernel(
     _validate,
+    cpu=Backend("._cpu", "numpy", refuses=unless_compiled("float32", "float64")),
     numba=Backend("._numba", "numpy", refuses=unless_numba("float32", "float64")),
     triton=Backend("._triton", "torch", refuses=unless_triton("float32")),
     torch=Backend("._torch", "torch"),

@@ -90,7 +90,7 @@ def test_is_symmetric_and_positive_definite_on_distinct_directions() -> None:
     assert np.linalg.eigvalsh(gram).min() > 0
 
 
-@pytest.mark.parametrize("backend", ["numba", "reference"])
+@pytest.mark.parametrize("backend", ["cpu", "numba", "reference"])
 def test_inputs_of_zeros_give_zero(backend: str) -> None:
     if reason := ntk_gram.refusal(backend, rows(1, 1), variants=[(1, 0)]):
         pytest.skip(reason)
