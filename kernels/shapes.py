@@ -47,12 +47,15 @@ class Work:
     Attributes:
         flops: floating-point operations: a multiply-add is two, a square root or a division one.
         bytes: that must cross the memory bus once: inputs read and outputs written.
-        items: pairs of a Gram matrix (a symmetric one has n (n + 1) / 2), or images.
+        items: pairs of a Gram matrix (a symmetric one has n (n + 1) / 2), or images, or samples:
+            what the time of a call grows with.
         item: what one of them is called.
+
+    Operations and bytes are `None` where nobody has counted them.
     """
 
-    flops: float
-    bytes: float
+    flops: float | None
+    bytes: float | None
     items: int
     item: str = "pair"
 
@@ -64,7 +67,10 @@ def standard(kernel: str) -> dict[str, StandardShape]:
 
 
 def work(kernel: str, inputs: Inputs, arguments: dict[str, Any], itemsize: int) -> Work | None:
-    """The work of one call, or `None` where nobody has counted it."""
+    """The work of one call, or `None` where the kernel does not tell.
+
+    An argument that is a torch module is given by the function that makes it.
+    """
     module = _beside(kernel)
     counted: Work | None = module.work(inputs, arguments, itemsize) if module else None
     return counted

@@ -66,6 +66,7 @@ PEERS = [
     Peer("unfused", "cntk_gram", ".unfused", (1, 2, 4)),
     Peer("torch_eager", "cntk_gram", ".torch_eager", (1, 2, 4, 8)),
     Peer("torch_compiled", "cntk_gram", ".torch_compiled", (1, 2, 4, 8)),
+    Peer("vmap_grad", "empirical_ntk_gram", ".vmap_grad"),
 ]
 """In the order in which tables name them before they are sorted by time."""
 

@@ -59,7 +59,7 @@ class Workload:
 
     def work(self) -> shapes.Work | None:
         itemsize = np.dtype(self.dtype).itemsize
-        return shapes.work(self.kernel, self.taken, self.arguments, itemsize)
+        return shapes.work(self.kernel, self.taken, self.arguments | self.modules, itemsize)
 
     @property
     def items(self) -> int:

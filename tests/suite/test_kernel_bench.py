@@ -105,7 +105,8 @@ def test_every_standard_shape_is_accepted_by_its_kernel_and_has_its_work_counted
         for workload in workloads(list(KERNELS), "standard", device):
             work = workload.work()
             assert work is not None, workload.name
-            assert min(work.flops, work.bytes, work.items) > 0, workload.name
+            counted = [count for count in (work.flops, work.bytes) if count is not None]
+            assert min(*counted, work.items) > 0, workload.name
     labels = {workload.label for workload in workloads(["cntk_gram"], "standard", "cpu")}
     assert labels == {"gap_32", "gap_16", "vanilla_32"}
 
@@ -118,10 +119,10 @@ def test_the_work_of_a_gap_pair_is_that_of_all_pixel_pairs() -> None:
     assert gap is not None
     assert vanilla is not None
     assert gap.flops == 32**4 * (46 * 11 + 70)
-    assert vanilla.flops * 1024 == gap.flops
+    assert vanilla.flops == 32**2 * (46 * 11 + 70)
     triangle = shapes.work("cntk_gram", {"x1": (4, 3, 32, 32)}, arguments, 4)
     assert triangle is not None
-    assert triangle.flops == 10 * gap.flops
+    assert triangle.flops == 10 * 32**4 * (46 * 11 + 70)
 
 
 def test_the_floor_is_the_larger_of_computing_and_moving() -> None:
