@@ -1,6 +1,10 @@
-"""Blending in one pass, an image a thread; the mask of an image is made in a buffer of its size."""
+"""Blending in one pass, an image a thread. NumPy brings the mask to the width of the images; each
+row of a full mask lies between two of those.
+"""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 from numba import njit, prange
@@ -11,54 +15,57 @@ from . import upsampling
 def saliency_mask(
     images: np.ndarray, weights: np.ndarray, fillers: np.ndarray, *, scale: int
 ) -> np.ndarray:
-    h, w = images.shape[2:]
-    rows = upsampling(h, weights.shape[1], scale).astype(weights.dtype)
-    columns = upsampling(w, weights.shape[2], scale).astype(weights.dtype)
+    b, f, c, h, w = fillers.shape
+    _, gh, gw = weights.shape
+    half = weights.dtype.type(0.5)
+    shown = half + half * np.tanh(half * weights)
+    columns = _weights(w, gw, scale, weights.dtype)
+    wide = (shown.reshape(-1, gw) @ columns.T).reshape(b, gh, w)
+    mask = np.empty((b, h * w), weights.dtype)
     blended = np.empty(fillers.shape, fillers.dtype)
-    plain = np.ascontiguousarray
-    _blend(plain(images), plain(weights), plain(fillers), rows, columns, scale, blended)
+    _blend(
+        np.ascontiguousarray(images).reshape(b, c, h * w),
+        wide,
+        *_neighbours(h, gh, scale, weights.dtype),
+        np.ascontiguousarray(fillers).reshape(b, f, c, h * w),
+        mask,
+        blended.reshape(b, f, c, h * w),
+    )
     return blended
 
 
+# What depends on sizes alone is kept: to make it takes longer than to blend a small batch.
+@lru_cache(maxsize=64)
+def _weights(size: int, cells: int, scale: int, dtype: np.dtype) -> np.ndarray:
+    return upsampling(size, cells, scale).astype(dtype)
+
+
+@lru_cache(maxsize=64)
+def _neighbours(
+    size: int, cells: int, scale: int, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The cells before and behind each pixel of an axis, and the weights of both."""
+    weights = _weights(size, cells, scale, dtype)
+    first = (weights > 0).argmax(axis=1)
+    second = np.minimum(first + 1, cells - 1)
+    near = weights[np.arange(size), first]
+    return first, second, near, 1 - near
+
+
+# A product and a sum may become one operation, which LLVM has to be told; nothing else may change.
 @njit(parallel=True, cache=True, fastmath={"contract"})
-def _blend(images, weights, fillers, rows, columns, scale, blended):
-    b, f, c, h, w = fillers.shape
-    one = images.dtype.type(1)
-    for image in prange(b):
-        mask = _mask(weights[image], rows, columns, scale)
-        hidden = one - mask
+def _blend(images, wide, first, second, near, far, fillers, mask, blended):
+    b, f, c, size = fillers.shape
+    h, w = len(first), wide.shape[2]
+    one = mask.dtype.type(1)
+    for i in prange(b):
+        for y in range(h):
+            for x in range(w):
+                above, below = wide[i, first[y], x], wide[i, second[y], x]
+                mask[i, y * w + x] = near[y] * above + far[y] * below
         for channel in range(c):
-            shown = mask * images[image, channel]
             for k in range(f):
-                filler, out = fillers[image, k, channel], blended[image, k, channel]
-                for y in range(h):
-                    for x in range(w):
-                        out[y, x] = shown[y, x] + hidden[y, x] * filler[y, x]
-
-
-@njit(cache=True, fastmath={"contract"})
-def _mask(weights, rows, columns, scale):
-    """Upsampled along one axis and then the other, from the two cells that a pixel lies between."""
-    half, one = weights.dtype.type(0.5), weights.dtype.type(1)
-    shown = half * (one + np.tanh(half * weights))
-    h, w = len(rows), len(columns)
-    gh, gw = shown.shape
-    mask = np.empty((h, w), weights.dtype)
-    for y in range(h):
-        top = _first_cell(y, gh, scale)
-        bottom = min(top + 1, gh - 1)
-        line = rows[y, top] * shown[top]
-        if bottom > top:
-            line += rows[y, bottom] * shown[bottom]
-        for x in range(w):
-            left = _first_cell(x, gw, scale)
-            mask[y, x] = columns[x, left] * line[left]
-            if left + 1 < gw:
-                mask[y, x] += columns[x, left + 1] * line[left + 1]
-    return mask
-
-
-@njit(cache=True)
-def _first_cell(pixel, cells, scale):
-    """The cell whose centre is the last at or before the centre of a pixel."""
-    return min(max((2 * pixel + 1 - scale) // (2 * scale), 0), cells - 1)
+                for p in range(size):
+                    shown = mask[i, p] * images[i, channel, p]
+                    hidden = (one - mask[i, p]) * fillers[i, k, channel, p]
+                    blended[i, k, channel, p] = shown + hidden
