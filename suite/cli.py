@@ -23,7 +23,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="Data sets: where they come from, fetch them, verify them.")
 kernels_app = typer.Typer(help="Kernels: correctness first, then time.")
 new_app = typer.Typer(help="Scaffolds.")
-for name, part in (("data", data_app), ("kernels", kernels_app), ("new", new_app)):
+ci_app = typer.Typer(help="Continuous integration.")
+for name, part in (("data", data_app), ("kernels", kernels_app), ("new", new_app), ("ci", ci_app)):
     app.add_typer(part, name=name, no_args_is_help=True)
 
 
@@ -38,6 +39,11 @@ class BenchTierChoice(StrEnum):
     quick = "quick"
     full = "full"
     standard = "standard"
+
+
+class ForgeChoice(StrEnum):
+    github = "github"
+    gitlab = "gitlab"
 
 
 class DeviceChoice(StrEnum):
@@ -248,6 +254,24 @@ def new_claim(
 ) -> None:
     """A claim file to fill in."""
     _do(".claim_commands:new_claim", name, folder)
+
+
+# Without a callback typer would take the only command for the whole of `ci`.
+@ci_app.callback()
+def ci() -> None:
+    """Continuous integration."""
+
+
+@ci_app.command("init")
+def ci_init(
+    forge: Annotated[ForgeChoice, typer.Argument(help="Where the repository is.")],
+    folder: Annotated[Path, typer.Option(help="The repository's root.")] = Path(),
+    branch: Annotated[str, typer.Option(help="The branch whose history is kept.")] = "main",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that differ.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
+) -> None:
+    """Files that measure every pull request, every night and every commit of a branch."""
+    _do(".ci.scaffold:init", forge.value, folder, branch=branch, force=force, dry_run=dry_run)
 
 
 def main() -> None:
