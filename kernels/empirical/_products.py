@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from . import Output
 from ._calls import Call, Convolution
 
-FORMED = 2**26  # numbers that are held at once: gradients of one layer, or products of positions
+FORMED = 2**24  # numbers that are held at once: gradients of one layer, or products of positions
 UNFOLDED = 2**20  # numbers of patches that are held at once on a CPU: they stay in cache
 
 

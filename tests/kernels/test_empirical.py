@@ -127,9 +127,15 @@ class Written(TokensFirst):
         return self.out(hidden).sum(dim=1) + hidden.mul_(2).sum(dim=(1, 2))[:, None]
 
 
+def grouped() -> nn.Module:
+    """Groups of more channels than positions."""
+    return nn.Sequential(nn.Conv1d(4, 16, 3, groups=2), nn.Tanh(), nn.Flatten(), nn.Linear(16, 2))
+
+
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mlp": (lambda: mlp(bias=True), (5,)),
     "convolutions": (convolutions, (2, 7, 6)),
+    "grouped": (grouped, (4, 3)),
     "tokens": (lambda: Tokens(8), (6, 4)),
     "twice-used": (TwiceUsed, (5,)),
     "functional": (Functional, (5,)),
@@ -279,7 +285,7 @@ def test_what_autograd_does_not_allow_is_an_error() -> None:
 
 
 def test_runs_where_no_gradient_is_recorded() -> None:
-    x, module = samples(3, 5), seeded(lambda: mlp(bias=True))
+    x, module = samples(3, 5), seeded(TwiceUsed)
     with torch.no_grad():
         gram = empirical_ntk_gram(x, module=module)
     assert torch.equal(gram, empirical_ntk_gram(x, module=module))
