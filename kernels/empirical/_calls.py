@@ -12,7 +12,8 @@ used in any other way is differentiated by itself; nothing is lost.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -216,7 +217,7 @@ def observe(module: nn.Module, calls: list[Call], x: Tensor, output: Output) -> 
         return values, seen.inputs
 
     gradients = vmap(jacrev(outputs, argnums=(0, 1), has_aux=True), in_dims=(None, None, 0))
-    with torch.no_grad():
+    with torch.no_grad(), _full_precision():
         (signals, by_others), inputs = gradients(offsets, others, x)
     return Observed(inputs, signals, by_others)
 
@@ -233,5 +234,16 @@ def last_features(module: nn.Module, x: Tensor) -> Tensor:
             raise ValueError("conjugate_gram: no dense layer ran, which has the last features")
         return dense[-1].flatten()
 
-    with torch.no_grad():
+    with torch.no_grad(), _full_precision():
         return vmap(features)(x)
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Convolutions in the dtype of their inputs: a GPU's keep 10 bits of float32 by default."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

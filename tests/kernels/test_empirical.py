@@ -291,6 +291,21 @@ def test_runs_where_no_gradient_is_recorded() -> None:
     assert torch.equal(gram, empirical_ntk_gram(x, module=module))
 
 
+class Precision(nn.Linear):
+    """Gives its outputs twice where a GPU may round what it convolves."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (1 + torch.backends.cudnn.allow_tf32) * super().forward(x)
+
+
+def test_a_gpu_convolves_in_full_precision_and_as_before_afterwards() -> None:
+    before, x = torch.backends.cudnn.allow_tf32, samples(3, 5)
+    with using("torch"):
+        gram = empirical_ntk_gram(x, module=Precision(5, 1, bias=False).double())
+    torch.testing.assert_close(gram, x @ x.T)
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
 def test_inputs_may_be_indices() -> None:
     words = torch.tensor([[0, 1], [2, 2], [1, 0]])
     module = nn.Sequential(nn.Embedding(3, 4), nn.Flatten(0), nn.Linear(8, 1)).double()
