@@ -13,7 +13,14 @@ FLAGS = {
     "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mfma"],
 }
 # No flag that reorders sums or assumes that there is no NaN: kernels say where they may.
-COMMON = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+COMMON = [
+    "-std=c++17",
+    "-O3",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fvisibility=hidden",
+    "-g0",
+]
 
 setup(
     ext_modules=[
@@ -27,5 +34,6 @@ setup(
             optional=True,
         )
         for level, flags in FLAGS.items()
-    ]
+    ],
+    options={"build_ext": {"parallel": True}},
 )
