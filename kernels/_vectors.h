@@ -42,6 +42,19 @@ template <class T> inline void store(T* to, Vector<T> v) { std::memcpy(to, &v, B
 template <class V> inline V maximum(V a, V b) { return a > b ? a : b; }
 template <class V> inline V minimum(V a, V b) { return a < b ? a : b; }
 
+#if defined(__x86_64__)
+// The same in one instruction: compilers make two of a comparison with a constant.
+inline vf maximum(vf a, vf b) {
+#if defined(__AVX512F__)
+    return _mm512_max_ps(a, b);
+#elif defined(__AVX2__)
+    return _mm256_max_ps(a, b);
+#else
+    return _mm_max_ps(a, b);
+#endif
+}
+#endif
+
 inline vf root(vf x) {
 #if defined(__AVX512F__)
     return _mm512_sqrt_ps(x);
@@ -94,13 +107,17 @@ inline void store_past_caches(double* to, vd v) {
 #endif
 }
 
-// Copies to any address. Before another thread may read it, call `finish_streams`.
+// Copies to any address, whole cache lines past the caches. Before another thread may read it, call
+// `finish_streams`.
 template <class T> inline void stream(T* to, const T* from, long count) {
-    const long past = reinterpret_cast<std::uintptr_t>(to) % BYTES / sizeof(T);
-    long k = past == 0 ? 0 : LANES<T> - past;
+    constexpr long LINE = 64, ENTRIES = LINE / sizeof(T);
+    const long past = reinterpret_cast<std::uintptr_t>(to) % LINE / sizeof(T);
+    long k = past == 0 ? 0 : ENTRIES - past;
     if (k > count) k = count;
     std::memcpy(to, from, k * sizeof(T));
-    for (; k + LANES<T> <= count; k += LANES<T>) store_past_caches(to + k, load(from + k));
+    for (; k + ENTRIES <= count; k += ENTRIES)
+        for (long part = k; part < k + ENTRIES; part += LANES<T>)
+            store_past_caches(to + part, load(from + part));
     std::memcpy(to + k, from + k, (count - k) * sizeof(T));
 }
 

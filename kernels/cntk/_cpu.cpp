@@ -1,4 +1,4 @@
-// CNTK on the CPU: as many images of z as a vector has lanes against one of x, one map at a time.
+// CNTK on the CPU: one image of x against as many of z as a vector has lanes, one map at a time.
 //
 // A 3 x 3 convolution moves both pixels of a pair by the same step, so pairs of different offset
 // p - q never mix: the four-dimensional tensor falls into maps, one for each offset, and a map goes
@@ -10,119 +10,13 @@
 
 #include "../_export.h"
 #include "../_parallel.h"
-#include "_images.h"
+#include "_layers.h"
 
 namespace {
 
 using namespace cntk;
 
 constexpr int STRIPS = 2;  // images of x that share what is loaded of z
-
-// Covariance and tangent of a pair of pixels in all lanes, or the covariance alone.
-template <int N> struct Entry {
-    vf plane[N];
-};
-
-template <int N> inline Entry<N> operator+(Entry<N> a, const Entry<N>& b) {
-    for (int k = 0; k < N; k++) a.plane[k] += b.plane[k];
-    return a;
-}
-
-// What a ReLU makes of a pair: A and B - A of the text.
-struct Activated {
-    vf covariance, inherited;
-};
-
-// kappa_0 and kappa_1 by the polynomials of _activation.py.
-class Relu {
-    vf p[7], q[6];
-
-    template <int TERMS> static vf polynomial(const vf* coefficients, vf u) {
-        vf sum = coefficients[TERMS - 1];
-        for (int k = TERMS - 2; k >= 0; k--) sum = sum * u + coefficients[k];
-        return sum;
-    }
-
-  public:
-    explicit Relu(const Problem& problem) {
-        for (int k = 0; k < 7; k++) p[k] = splat(problem.p_over_9[k]);
-        for (int k = 0; k < 6; k++) q[k] = splat(problem.q[k]);
-    }
-
-    // After the first ReLU, where no cosine is negative.
-    Activated operator()(vf s, vf t, Norm x, const Norms& z) const {
-        const vf u = maximum(1 - s * (x.inverse * z.inverse), vf{});
-        const vf r = root(u);
-        const vf kappa1 = 1 - u * (1 - r * polynomial<6>(q, u));
-        return {x.scale * z.scale * kappa1, t * (1 / 9.f - r * polynomial<7>(p, u))};
-    }
-
-    Activated first(vf s, vf t, Norm x, const Norms& z) const {
-        const vf c = s * (x.inverse * z.inverse);
-        const vf u = maximum(1 - maximum(c, -c), vf{});
-        const vf r = root(u), rp = r * polynomial<7>(p, u);
-        const vf kappa1 = 1 - u + minimum(c, vf{}) + u * r * polynomial<6>(q, u);
-        return {x.scale * z.scale * kappa1, t * (c < 0 ? rp : 1 / 9.f - rp)};
-    }
-};
-
-// Sums over 3 x 3 neighbours, in place and row by row: when the sums along a row are known, the
-// row before it is complete.
-template <class E> class Box {
-    long width;
-    bool circular;
-    E *above, *before, *here, *top;
-
-    void next() {
-        E* free = above;
-        above = before, before = here, here = free;
-    }
-
-  public:
-    static constexpr long ROWS = 4;
-
-    // `rows` has room for that many rows.
-    Box(long width, bool circular, E* rows) : width(width), circular(circular) {
-        above = rows, before = above + width, here = before + width, top = here + width;
-        std::fill(rows, rows + ROWS * width, E{});
-    }
-
-    // `at(j)` gives the entries of a row; `out(j, sum)` takes those of the row before it. Two
-    // columns at a time, since they share a sum.
-    template <class At, class Out> void row(At at, Out out) {
-        auto put = [&](long j, const E& sum) {
-            here[j] = sum;
-            out(j, above[j] + before[j] + sum);
-        };
-        E pair = at(0), centre = pair;
-        const E first = circular ? pair : E{};
-        if (circular) pair = pair + at(width - 1);
-        long j = 0;
-        for (; j + 2 < width; j += 2) {
-            const E right = at(j + 1);
-            put(j, pair + right);
-            const E next = at(j + 2);
-            pair = right + next;
-            put(j + 1, centre + pair);
-            centre = next;
-        }
-        if (j + 1 < width) {
-            const E right = at(j + 1);
-            put(j, pair + right);
-            put(j + 1, centre + right + first);
-        } else {
-            put(j, pair + first);
-        }
-        next();
-    }
-
-    // Where rows are circular: the row given last is above the first, and the first below the last.
-    void keep_first_row() { std::copy_n(before, width, top); }
-
-    template <class Out> void finish(Out out) const {
-        for (long j = 0; j < width; j++) out(j, above[j] + before[j] + top[j]);
-    }
-};
 
 // A pair of offsets; rows and columns of x and of a group that it brings together.
 struct Map {
@@ -143,15 +37,6 @@ Map map_of(const Problem& problem, const Group& group, long row_offset, long col
             end - column1, column1,       column1 - column_offset};
 }
 
-// The offsets of one axis: all that some window sees, none twice.
-struct Offsets {
-    long first, last;
-
-    Offsets(long size, long reach, bool circular) : first(-reach), last(reach) {
-        if (circular && 2 * reach + 1 > size) first = 0, last = size - 1;
-    }
-};
-
 // What all tasks read.
 struct Tables {
     std::vector<Norm> norms;  // [n layers height width]
@@ -160,13 +45,13 @@ struct Tables {
 
 // One image of x on its way through the layers of a map.
 template <bool NTK> struct Strip {
-    using E = Entry<1 + NTK>;
+    using E = std::conditional_t<NTK, Both, Covariance>;
 
     const float* pixels;
     const Norm* norms;
     std::vector<E> map, rows;        // a map has one row before it, for what is not wanted
-    std::vector<Entry<1>> thin_rows;
-    std::vector<Entry<2>> final;     // one row of what is pooled, covariances and tangents
+    std::vector<Covariance> thin_rows;
+    std::vector<Both> final;         // one row of what is pooled, covariances and tangents
     std::vector<vf> pooled;          // [kinds depths windows], of one map
     std::vector<double> sums;        // [kinds depths windows lanes], of all maps
     std::vector<char> identical;     // [lanes]
@@ -187,7 +72,7 @@ template <bool NTK> struct Strip {
 
 // Takes images of x and a group of images of z through all their maps.
 template <bool NTK, bool FROZEN> class Worker {
-    using E = Entry<1 + NTK>;
+    using E = std::conditional_t<NTK, Both, Covariance>;
     using Image = Strip<NTK>;
 
     const Problem& problem;
@@ -231,7 +116,7 @@ template <bool NTK, bool FROZEN> class Worker {
         bool any = false;
         for (long lane = 0; lane < SIDE; lane++) {
             x.identical[lane] =
-                group->lane_is_used(lane) &&
+                group->is_used(lane) &&
                 std::equal(x.pixels, x.pixels + size, problem.z + group->image(lane) * size);
             any |= x.identical[lane];
         }
@@ -300,19 +185,22 @@ template <bool NTK, bool FROZEN> class Worker {
     void find_column_weights(long last_offset) {
         const long width = problem.width;
         std::fill(column_weights.begin(), column_weights.end(), vf{});
-        for (long window = 0; window < problem.windows; window++)
-            for (long j = 0; j < map.columns; j++)
-                for (long lane = 0; lane < SIDE; lane++) {
-                    const long shift = group->shift(lane);
-                    const long column = column_of(problem, map.column2 + j, shift);
-                    if (column >= 0 && map.column_offset + shift <= last_offset)
-                        column_weights[window * width + j][lane] =
-                            problem.column_weights[(window * width + map.column1 + j) * width +
-                                                   column];
-                }
+        for (long lane = 0; lane < SIDE; lane++) {
+            if (map.column_offset + group->shift(lane) > last_offset) continue;
+            for (long j = 0; j < map.columns; j++) {
+                const long column = column_of(problem, *group, lane, map.column2 + j);
+                if (column < 0) continue;
+                const float* from = problem.column_weights + (map.column1 + j) * width + column;
+                for (long window = 0; window < problem.windows; window++)
+                    column_weights[window * width + j][lane] = from[window * width * width];
+            }
+        }
     }
 
-    long row2(long i) const { return (map.row2 + i) % problem.height; }
+    long row2(long i) const {
+        const long row = map.row2 + i;
+        return row < problem.height ? row : row - problem.height;
+    }
 
     template <bool MASKED> void one_map() {
         for (long k = 0; k < images; k++)
@@ -331,23 +219,22 @@ template <bool NTK, bool FROZEN> class Worker {
     }
 
     void input() {
-        through_boxes<Entry<1>>([&](Image& x, long i) {
+        through_boxes<Covariance>([&](Image& x, long i) {
             const long pixels = problem.pixels(), moved = problem.height * group->columns;
             const long channels = problem.channels;
             const float* p = x.pixels + (map.row1 + i) * problem.width + map.column1;
             const vf* q = &group->pixels[row2(i) * group->columns + map.column2];
-            return [=](long j) {
-                Entry<1> sum{};
-                for (long c = 0; c < channels; c++)
-                    sum.plane[0] += p[c * pixels + j] * q[c * moved + j];
-                return sum;
+            return [=](long j) INLINE {
+                vf sum{};
+                for (long c = 0; c < channels; c++) sum += p[c * pixels + j] * q[c * moved + j];
+                return Covariance{sum};
             };
         }, [](Image&, long) {});
     }
 
     template <bool FIRST, bool MASKED, bool POOLED> void hidden_layer(long layer) {
         // In the first layer B is A where it is not trained, so one box does for both.
-        through_boxes<Entry<FIRST && FROZEN ? 1 : 1 + NTK>>(
+        through_boxes<std::conditional_t<FIRST && FROZEN, Covariance, E>>(
             [&](Image& x, long i) { return activation<FIRST, MASKED, POOLED>(x, layer, i); },
             [&](Image& x, long i) { if (POOLED) pool(x, problem.slots[layer], i); });
     }
@@ -366,7 +253,8 @@ template <bool NTK, bool FROZEN> class Worker {
     void through_boxes(Activation activation, Done done) {
         std::vector<Box<Row>> boxes;
         for (long k = 0; k < images; k++)
-            boxes.emplace_back(map.columns, problem.circular, strips[k].template rows_of<Row>());
+            boxes.emplace_back(map.columns, problem.width, problem.circular,
+                               strips[k].template rows_of<Row>());
         auto row = [&](long k, long i, long above) {
             boxes[k].row(activation(strips[k], i), into(strips[k], above));
             done(strips[k], i);
@@ -375,7 +263,7 @@ template <bool NTK, bool FROZEN> class Worker {
             for (long k = 0; k < images; k++) {
                 boxes[k].row(activation(strips[k], map.rows - 1), into(strips[k], -1));
                 row(k, 0, -1);
-                boxes[k].keep_first_row();
+                boxes[k].keep_row();
             }
         for (long i = problem.circular; i < map.rows; i++)
             for (long k = 0; k < images; k++) row(k, i, i - 1);
@@ -383,10 +271,10 @@ template <bool NTK, bool FROZEN> class Worker {
     }
 
     auto into(Image& x, long i) const {
-        return [row = x.row(map, i)](long j, const auto& sum) {
-            constexpr int LAST = sizeof(sum) / sizeof(vf) - 1;
-            for (int plane = 0; plane <= NTK; plane++)
-                row[j].plane[plane] = sum.plane[std::min(plane, LAST)];
+        return [row = x.row(map, i)](long j, const auto& sum) INLINE {
+            constexpr bool ALIKE = !std::is_same_v<decltype(sum), const E&>;
+            if constexpr (ALIKE) put(row[j], {sum.covariance, sum.covariance});
+            else put(row[j], sum);
         };
     }
 
@@ -398,16 +286,18 @@ template <bool NTK, bool FROZEN> class Worker {
         const Norms* q = &group->norms[(row + row2(i)) * group->columns + map.column2];
         const vf* mask = &group->mask[map.column2];
         const E* from = x.row(map, i);
-        Entry<2>* final = x.final.data();
-        return [=, relu = relu](long j) {
-            const vf s = from[j].plane[0];
-            vf t = NTK && !FROZEN && FIRST ? s : NTK && !FIRST ? from[j].plane[NTK] : vf{};
+        Both* final = x.final.data();
+        return [=, relu = relu](long j) INLINE {
+            const vf s = from[j].covariance;
+            vf t{};
+            if constexpr (NTK && !FIRST) t = from[j].tangent;
+            else if (NTK && !FROZEN) t = s;
             if (MASKED) t *= mask[j];
             const auto [covariance, inherited] =
                 FIRST ? relu.first(s, t, p[j], q[j]) : relu(s, t, p[j], q[j]);
-            if (POOLED) final[j] = {{covariance, FROZEN ? inherited : inherited + covariance}};
-            if constexpr (NTK && !(FIRST && FROZEN)) return E{{covariance, inherited + covariance}};
-            else return Entry<1>{{covariance}};
+            if (POOLED) put(final[j], {covariance, FROZEN ? inherited : inherited + covariance});
+            if constexpr (NTK && !(FIRST && FROZEN)) return Both{covariance, inherited + covariance};
+            else return Covariance{covariance};
         };
     }
 
@@ -419,7 +309,10 @@ template <bool NTK, bool FROZEN> class Worker {
             if (weight == 0) return;
             const vf* weights = &column_weights[window * width];
             vf sum{};
-            for (long j = 0; j < map.columns; j++) sum += weights[j] * x.final[j].plane[kind];
+            if (kind == 0)
+                for (long j = 0; j < map.columns; j++) sum += weights[j] * x.final[j].covariance;
+            else
+                for (long j = 0; j < map.columns; j++) sum += weights[j] * x.final[j].tangent;
             x.pooled[value] += weight * sum;
         });
     }
@@ -455,24 +348,41 @@ Tables tables_of(const Problem& problem, int threads) {
     });
     const Norm* known = problem.z == problem.x ? tables.norms.data() : nullptr;
     in_parallel(groups(problem), threads, [&] {
-        return [&](long group) { tables.groups[group] = group_of(problem, group, known); };
+        return [&](long number) {
+            tables.groups[number] = group_of(problem, number);
+            fill(problem, known, tables.groups[number]);
+        };
     });
     return tables;
 }
 
-template <bool NTK, bool FROZEN> void run(const Problem& problem, int threads) {
-    const Tables tables = tables_of(problem, threads);
+bool is_sound(const Problem& problem) {
+    for (int64_t size : {problem.channels, problem.height, problem.width, problem.layers,
+                         problem.depths, problem.windows, problem.kinds(), problem.parts})
+        if (size < 1) return false;
+    for (long layer = 0; layer < problem.layers; layer++)
+        if (problem.slots[layer] >= problem.depths) return false;
+    return problem.slots[problem.layers - 1] >= 0 && problem.n >= 0 && problem.m >= 0 &&
+           problem.row_reach < problem.height && problem.column_reach < problem.width;
+}
+
+template <bool NTK, bool FROZEN> void all_pairs(const Problem& problem, int threads) {
     using W = Worker<NTK, FROZEN>;
+    const Tables tables = tables_of(problem, threads);
     in_parallel(W::tasks(problem), threads, [&] { return W(problem, tables); });
 }
 
 }  // namespace
 
+EXPORT long cntk_gram_lanes() { return SIDE; }
+
+// 0; 1 where memory does not suffice; 2 where there is nothing to compute with.
 EXPORT int cntk_gram_float32(const Problem* problem, int threads) {
+    if (!is_sound(*problem)) return 2;
     try {
-        if (!problem->ntk) run<false, false>(*problem, threads);
-        else if (problem->frozen_ends) run<true, true>(*problem, threads);
-        else run<true, false>(*problem, threads);
+        if (!problem->ntk) all_pairs<false, false>(*problem, threads);
+        else if (problem->frozen_ends) all_pairs<true, true>(*problem, threads);
+        else all_pairs<true, false>(*problem, threads);
     } catch (const std::bad_alloc&) {
         return 1;
     } catch (const std::length_error&) {

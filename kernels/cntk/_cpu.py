@@ -16,9 +16,9 @@ SIZES = (
     "row_reach", "column_reach", "symmetric", "circular", "frozen_ends", "nngp", "ntk", "parts",
 )  # fmt: skip
 ARRAYS = ("x", "z", "row_weights", "column_weights", "slots", "p_over_9", "q", "out")
-FEW_PAIRS = 2000  # their maps are dealt out in parts, since pairs alone would not occupy all cores
+FEW_PAIRS = 1000  # leave cores idle, unless the maps of a pair are dealt out in parts
 PARTS = 8
-SMALL = 1e6  # entries over all layers: less takes no longer than starting a thread
+SMALL = 1e6  # entries of maps over all layers: more is worth starting a thread
 
 
 class _Problem(ctypes.Structure):
@@ -41,13 +41,39 @@ def cntk_gram(
     frozen_ends: bool = False,
     padding: Padding = "zeros",
 ) -> np.ndarray:
+    library, threads = _compiled.library(), _compiled.threads()
+    assert library is not None  # or the call would have been refused
+    return on(
+        library, threads, x1, x2, depths=depths, windows=windows, flips=flips, get=get,
+        frozen_ends=frozen_ends, padding=padding,
+    )  # fmt: skip
+
+
+def on(
+    library: ctypes.CDLL,
+    threads: int,
+    x1: np.ndarray,
+    x2: np.ndarray | None = None,
+    *,
+    depths: Sequence[int],
+    windows: Sequence[Window] = ("gap",),
+    flips: Sequence[bool] = (False,),
+    get: Sequence[str] = ("ntk",),
+    frozen_ends: bool = False,
+    padding: Padding = "zeros",
+) -> np.ndarray:
+    """The kernel by one library, on so many threads."""
     layers = sorted(set(depths))
     order = [layers.index(depth) for depth in depths]
+    others = x1 if x2 is None else x2
 
     def pooled(mirror: bool) -> np.ndarray:
-        others = x1 if x2 is None else x2
         z = others[..., ::-1] if mirror else others
-        return _pooled(x1, z, x2 is None, layers, windows, get, frozen_ends, padding)[:, order]
+        asked = (layers, windows, get, frozen_ends, padding)
+        if x2 is not None and _waste(library, len(z)) > _waste(library, len(x1)):
+            # K(x, z) = K(z, x), and the images of one side fill the lanes of vectors.
+            return _pooled(library, threads, z, x1, False, *asked).swapaxes(-1, -2)[:, order]
+        return _pooled(library, threads, x1, z, x2 is None, *asked)[:, order]
 
     plain = pooled(mirror=False)
     flipped = (plain + pooled(mirror=True)) / 2 if any(flips) else plain
@@ -58,7 +84,15 @@ def cntk_gram(
     return np.array(grams, x1.dtype)
 
 
+def _waste(library: ctypes.CDLL, images: int) -> float:
+    """How many times the lanes that `images` images fill are needed for them."""
+    lanes = library.cntk_gram_lanes()
+    return -(-images // lanes) * lanes / images if images else 1
+
+
 def _pooled(
+    library: ctypes.CDLL,
+    threads: int,
     x: np.ndarray,
     z: np.ndarray,
     symmetric: bool,
@@ -69,34 +103,35 @@ def _pooled(
     padding: Padding,
 ) -> np.ndarray:
     """What is asked for of "nngp" and "ntk", in this order: [kinds depths windows n m], float64."""
-    n, m, shape = len(x), len(z), x.shape[2:]
-    rows, columns = (axis_weights(size, windows, padding).astype(np.float32) for size in shape)
+    n, m, (height, width) = len(x), len(z), x.shape[2:]
+    weights = [axis_weights(size, windows, padding) for size in (height, width)]
+    reach1, reach2 = (max(_reach(size, window) for window in windows) for size in (height, width))
     slots = np.full(layers[-1], -1)
     slots[np.array(layers) - 1] = np.arange(len(layers))
-    reaches = [max(_reach(size, window) for window in windows) for size in shape]
-    kinds = len({*get})
-    parts = PARTS if n * m < FEW_PAIRS else 1
-    out = np.empty((parts, kinds, len(layers), len(windows), n, m))
+    parts = min(PARTS, reach1 + 1) if n * m < FEW_PAIRS else 1
+    out = np.empty((parts, len({*get}), len(layers), len(windows), n, m))
+    first = np.ascontiguousarray(x, np.float32)
     arrays = {
-        "x": np.ascontiguousarray(x),
-        "z": np.ascontiguousarray(z),
-        "row_weights": rows,
-        "column_weights": columns,
+        "x": first,
+        "z": first if x is z else np.ascontiguousarray(z, np.float32),
+        "row_weights": weights[0].astype(np.float32),
+        "column_weights": weights[1].astype(np.float32),
         "slots": slots.astype(np.int64),
         "p_over_9": np.array(P, np.float32) / np.float32(9),
         "q": np.array(Q, np.float32),
         "out": out,
     }
     problem = _Problem(
-        n=n, m=m, channels=x.shape[1], height=shape[0], width=shape[1], layers=layers[-1],
-        depths=len(layers), windows=len(windows),
-        row_reach=reaches[0], column_reach=reaches[1],
+        n=n, m=m, channels=x.shape[1], height=height, width=width, layers=layers[-1],
+        depths=len(layers), windows=len(windows), row_reach=reach1, column_reach=reach2,
         symmetric=symmetric, circular=padding == "circular", frozen_ends=frozen_ends,
         nngp="nngp" in get, ntk="ntk" in get, parts=parts,
         **{name: array.ctypes.data for name, array in arrays.items()},
     )  # fmt: skip
-    if _compiled.library().cntk_gram_float32(ctypes.byref(problem), _compiled.threads()) != 0:
-        raise MemoryError("cntk_gram")
+    entries = n * m * height * width * (2 * reach1 + 1) * (2 * reach2 + 1) * layers[-1]
+    code = library.cntk_gram_float32(ctypes.byref(problem), threads if entries > SMALL else 1)
+    if code:
+        raise MemoryError("cntk_gram") if code == 1 else ValueError("cntk_gram: unsound arguments")
     total = out.sum(axis=0)
     if symmetric:
         below = np.tri(n, k=-1, dtype=bool)

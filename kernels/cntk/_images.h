@@ -18,12 +18,13 @@ struct Problem {
     int64_t n, m, channels, height, width, layers, depths, windows;
     int64_t row_reach, column_reach;  // the largest offset p - q that some window sees
     int64_t symmetric, circular, frozen_ends, nngp, ntk;
-    int64_t parts;                 // that the maps of a pair fall into, for want of more pairs
-    const float *x, *z;            // [n channels height width], [m channels height width]
-    const float *row_weights, *column_weights;  // [windows height height], [windows width width]
-    const int64_t* slots;          // [layers]: a place among the depths, or -1
-    const float *p_over_9, *q;     // as in _activation.py
-    double* out;                   // [parts kinds depths windows n m]
+    int64_t parts;                    // that the maps of a pair are dealt out in
+    const float *x, *z;               // [n channels height width], [m channels height width]
+    const float* row_weights;         // [windows height height]
+    const float* column_weights;      // [windows width width]
+    const int64_t* slots;             // [layers]: a place among the depths, or -1
+    const float *p_over_9, *q;        // as in _activation.py
+    double* out;                      // [parts kinds depths windows n m]
 
     long pixels() const { return height * width; }
     long kinds() const { return nngp + ntk; }
@@ -40,7 +41,7 @@ struct Norms {
     vf scale, inverse;
 };
 
-// The sum of a pixel's nine neighbours, itself among them, over a whole image in place.
+// Sums of the nine pixels around each, in place.
 inline void box(const Problem& shape, std::vector<double>& image) {
     const long height = shape.height, width = shape.width;
     const std::vector<double> from = image, zeros(width);
@@ -49,9 +50,9 @@ inline void box(const Problem& shape, std::vector<double>& image) {
         if (shape.circular) return &from[(i + height) % height * width];
         return i < 0 || i == height ? zeros.data() : &from[i * width];
     };
+    double* sum = &sums[1];
     for (long i = 0; i < height; i++) {
         const double *above = row(i - 1), *here = row(i), *below = row(i + 1);
-        double* sum = &sums[1];
         for (long j = 0; j < width; j++) sum[j] = above[j] + here[j] + below[j];
         sum[-1] = shape.circular ? sum[width - 1] : 0;
         sum[width] = shape.circular ? sum[0] : 0;
@@ -82,26 +83,49 @@ inline void find_norms(const Problem& shape, const float* image, Norm* norms) {
     }
 }
 
+// The offsets of one axis: all that some window sees, none twice.
+struct Offsets {
+    long first, last;
+
+    Offsets(long size, long reach, bool circular) : first(-reach), last(reach) {
+        if (circular && 2 * reach >= size) first = 0, last = size - 1;
+    }
+
+    long count() const { return last - first + 1; }
+};
+
 // Images of z in lanes. Where few are left, each fills several lanes, moved to the right by 0, 1,
 // ... columns: what is one column offset for the group is a different one for each of its copies.
 // Without circular padding there is nothing beside a moved image, and a mask says so.
 struct Group {
     long first, images, shifts;
-    long columns;               // circular images stand there twice, so that no column wraps around
-    std::vector<vf> pixels;     // [channels height columns]
-    std::vector<Norms> norms;   // [layers height columns]
-    std::vector<vf> mask;       // [columns]
+    long columns;              // circular images go on to twice their width: no column wraps around
+    std::vector<vf> pixels;    // [channels height columns]
+    std::vector<Norms> norms;  // [layers height columns]
+    std::vector<vf> mask;      // [columns]
 
-    bool lane_is_used(long lane) const { return lane < images * shifts; }
+    bool is_used(long lane) const { return lane < images * shifts; }
     long image(long lane) const { return first + lane / shifts; }
     long shift(long lane) const { return lane % shifts; }
 };
 
-// The column of an image that a lane has at a column of its group, or -1 beside the image.
-inline long column_of(const Problem& shape, long column, long shift) {
-    const long of = column - shift;
+// The column of the image in a lane that stands at a column of its group, or -1 beside the image.
+inline long column_of(const Problem& shape, const Group& group, long lane, long column) {
+    const long of = column - group.shift(lane);
     if (shape.circular) return (of + shape.width) % shape.width;
     return of < shape.width ? std::max(of, -1L) : -1;
+}
+
+// Copies one row of an image, of `unit` floats a column, to where `column_of` finds it.
+inline void move_row(const Problem& shape, const Group& group, long lane, long unit,
+                     const float* from, float* to) {
+    const long width = shape.width, shift = group.shift(lane);
+    const long step = shape.circular ? width : group.columns;
+    for (long start = shape.circular ? shift - width : shift; start < group.columns;
+         start += step) {
+        const long left = std::max(start, 0L), right = std::min(start + width, group.columns);
+        std::copy_n(from + (left - start) * unit, (right - left) * unit, to + left * unit);
+    }
 }
 
 // From one stream of floats for each lane to one stream of vectors.
@@ -114,57 +138,54 @@ inline void into_lanes(const std::vector<float>* streams, long count, vf* vector
     }
 }
 
-// Lays out for a group what images have for each of `rows` rows and each column: `unit` floats.
-// `of` gives that of an image.
+// Lays out for a group what `of(image)` points to: `rows` rows, `unit` floats a column.
 template <class Of>
 void lay_out(const Problem& shape, const Group& group, long rows, long unit, Of of, vf* vectors) {
-    const long count = rows * group.columns * unit;
+    const long row_size = group.columns * unit, count = rows * row_size;
     std::vector<float> streams[SIDE];
     for (long lane = 0; lane < SIDE; lane++) {
         streams[lane].resize(count + SIDE);
-        if (!group.lane_is_used(lane)) continue;
+        if (!group.is_used(lane)) continue;
         const float* from = of(group.image(lane));
-        float* to = streams[lane].data();
-        for (long row = 0; row < rows; row++, from += shape.width * unit)
-            for (long column = 0; column < group.columns; column++, to += unit) {
-                const long source = column_of(shape, column, group.shift(lane));
-                if (source >= 0) std::copy_n(from + source * unit, unit, to);
-            }
+        for (long row = 0; row < rows; row++)
+            move_row(shape, group, lane, unit, from + row * shape.width * unit,
+                     &streams[lane][row * row_size]);
     }
     into_lanes(streams, count, vectors);
 }
 
 inline long groups(const Problem& problem) { return (problem.m + SIDE - 1) / SIDE; }
 
-// `known` are the norms of all images of z, where somebody has them already.
-inline Group group_of(const Problem& problem, long number, const Norm* known) {
-    const long height = problem.height, rows = problem.layers * height;
-    const long size = rows * problem.width, floats = problem.channels * problem.pixels();
+inline Group group_of(const Problem& problem, long number) {
+    const Offsets offsets(problem.width, problem.column_reach, problem.circular);
     Group group;
     group.first = number * SIDE;
     group.images = std::min<long>(SIDE, problem.m - group.first);
-    group.shifts = std::min<long>(SIDE / group.images, 2 * problem.column_reach + 1);
+    group.shifts = std::min<long>(SIDE / group.images, offsets.count());
     group.columns = problem.circular ? 2 * problem.width : problem.width + group.shifts - 1;
+    return group;
+}
 
-    group.pixels.resize(problem.channels * height * group.columns);
-    lay_out(problem, group, problem.channels * height, 1,
-            [&](long image) { return problem.z + image * floats; }, group.pixels.data());
-
+// `known` are the norms of all images of z, where they have been found already.
+inline void fill(const Problem& problem, const Norm* known, Group& group) {
+    const long height = problem.height, rows = problem.layers * height;
+    const long size = rows * problem.width, floats = problem.channels * problem.pixels();
     std::vector<Norm> found(known ? 0 : group.images * size);
     for (long k = 0; !known && k < group.images; k++)
         find_norms(problem, problem.z + (group.first + k) * floats, &found[k * size]);
     const Norm* norms = known ? known + group.first * size : found.data();
-    group.norms.resize(rows * group.columns);
-    lay_out(problem, group, rows, 2,
-            [&](long image) {
-                return reinterpret_cast<const float*>(&norms[(image - group.first) * size]);
-            },
-            reinterpret_cast<vf*>(group.norms.data()));
-
     const std::vector<float> ones(problem.width, 1);
+
+    group.pixels.resize(problem.channels * height * group.columns);
+    group.norms.resize(rows * group.columns);
     group.mask.resize(group.columns);
+    auto pixels_of = [&](long image) { return problem.z + image * floats; };
+    auto norms_of = [&](long image) {
+        return reinterpret_cast<const float*>(norms + (image - group.first) * size);
+    };
+    lay_out(problem, group, problem.channels * height, 1, pixels_of, group.pixels.data());
+    lay_out(problem, group, rows, 2, norms_of, reinterpret_cast<vf*>(group.norms.data()));
     lay_out(problem, group, 1, 1, [&](long) { return ones.data(); }, group.mask.data());
-    return group;
 }
 
 }  // namespace cntk
