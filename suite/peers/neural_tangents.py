@@ -109,12 +109,13 @@ class NeuralTangents:
         saved = [self._saved(index, arrays) for index, arrays in enumerate(sets)]
         return Sample(**self._ask(inputs=saved, calls=calls))
 
-    def peak_bytes(self, arrays: Arrays) -> int | None:
+    def trial(self, arrays: Arrays) -> tuple[float, int | None]:
         from ..timing.memory import host_rise
 
-        saved = [self._saved(0, arrays)]
+        samples: list[Sample] = []
         self._ask(inputs=[])
-        return host_rise(lambda: self._ask(inputs=saved, calls=1), self.process.pid)
+        rise = host_rise(lambda: samples.append(self.sample([arrays], 1)), self.process.pid)
+        return samples[0].wall_s, rise
 
     def close(self) -> None:
         self.process.kill()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import find_spec
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -197,32 +197,45 @@ def ready(entrant: Entrant, truth: Truth | None, longest_s: float) -> Contender:
     """
     runner = entrant.start()
     try:
-        part, call_s, result = _settle(entrant, runner, longest_s)
-        truth = truth or Truth(part)
-        error = truth.error(result, part)
-        bound = truth.bound(part) if entrant.kind == "backend" else SAME
+        tried = _settle(entrant, runner, longest_s)
+        truth = truth or Truth(tried.part)
+        error = truth.error(tried.result, tried.part)
+        bound = truth.bound(tried.part) if entrant.kind == "backend" else SAME
         if not error <= bound:
             raise NotMeasured(f"off by {error:.1e}, more than {bound:.1e}")
-        peak = runner.peak_bytes(part.arrays(0))
     except BaseException:
         runner.close()
         raise
-    return Contender(entrant, runner, part, call_s, error, peak)
+    return Contender(entrant, runner, tried.part, tried.call_s, error, tried.peak_bytes)
 
 
-def _settle(
-    entrant: Entrant, runner: Runner, longest_s: float
-) -> tuple[Workload, float, np.ndarray]:
-    """The part that suits it, of those whose call is not too long; its time; its result."""
-    best: tuple[Workload, float, np.ndarray] | None = None
+class Tried(NamedTuple):
+    """A part that was warmed up with one call, then called once more."""
+
+    part: Workload
+    result: np.ndarray
+    call_s: float
+    peak_bytes: int | None
+
+    @property
+    def item_s(self) -> float:
+        return self.call_s / self.part.items
+
+
+def _try(part: Workload, runner: Runner) -> Tried:
+    arrays = part.arrays(0)
+    result = runner.result(arrays)
+    return Tried(part, result, *runner.trial(arrays))
+
+
+def _settle(entrant: Entrant, runner: Runner, longest_s: float) -> Tried:
+    """The part that suits it, of those whose call is not too long."""
+    best: Tried | None = None
     for part in entrant.parts:
-        if best and best[1] / best[0].items * part.items > longest_s:
+        if best and best.item_s * part.items > longest_s:
             break
-        arrays = part.arrays(0)
-        result = runner.result(arrays)
-        call_s = runner.sample([arrays], 1).wall_s
-        larger = entrant.kind == "reference"
-        if best is None or larger or call_s / part.items < best[1] / best[0].items:
-            best = part, call_s, result
+        tried = _try(part, runner)
+        if best is None or entrant.kind == "reference" or tried.item_s < best.item_s:
+            best = tried
     assert best is not None, "an entrant has at least one part"
     return best

@@ -16,7 +16,7 @@ def host_rise(call: Callable[[], Any], process: int | str = "self") -> int | Non
     """Bytes that resident memory rises above its size before the call, at most.
 
     Args:
-        call: makes the process do the work.
+        call: makes the process do the work; it is called once, whatever can be seen.
         process: its number, if it is another than this one.
     """
     proc = Path("/proc") / str(process)
@@ -25,12 +25,11 @@ def host_rise(call: Callable[[], Any], process: int | str = "self") -> int | Non
     try:
         (proc / "clear_refs").write_text("5")  # resets the high-water mark
         before = _status(proc, "VmRSS")
-        result = call()
-        after = _status(proc, "VmHWM")
     except (OSError, KeyError):
+        call()
         return None
-    del result
-    return max(after - before, 0)
+    call()
+    return max(_status(proc, "VmHWM") - before, 0)
 
 
 def _status(proc: Path, name: str) -> int:

@@ -51,8 +51,8 @@ class Timer(Protocol):
         """Make the calls and give the mean."""
         ...
 
-    def rise(self, call: Call) -> int | None:
-        """Bytes by which memory rises in one call at most; `None` where that cannot be seen."""
+    def trial(self, call: Call) -> tuple[float, int | None]:
+        """Elapsed seconds of one call, and by how many bytes memory rises, if that can be seen."""
         ...
 
 
@@ -65,7 +65,9 @@ class Runner(Protocol):
         """One turn of so many calls, the sets of inputs in rotation."""
         ...
 
-    def peak_bytes(self, arrays: Arrays) -> int | None: ...
+    def trial(self, arrays: Arrays) -> tuple[float, int | None]:
+        """About how many seconds a call takes, and by how many bytes memory rises."""
+        ...
 
     def close(self) -> None: ...
 
@@ -96,8 +98,10 @@ class HostTimer:
             wall, cpu = self.clock.wall() - wall, self.clock.cpu() - cpu
         return Sample(wall / len(calls), cpu / len(calls))
 
-    def rise(self, call: Call) -> int | None:
-        return host_rise(call)
+    def trial(self, call: Call) -> tuple[float, int | None]:
+        samples: list[Sample] = []
+        rise = host_rise(lambda: samples.append(self.sample([call])))
+        return samples[0].wall_s, rise
 
 
 class CudaTimer:
@@ -127,15 +131,14 @@ class CudaTimer:
         elapsed = sum(start.elapsed_time(end) for start, end in events) / 1000
         return Sample(elapsed / len(calls), cpu / len(calls))
 
-    def rise(self, call: Call) -> int | None:
+    def trial(self, call: Call) -> tuple[float, int | None]:
         import torch
 
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        call()
-        torch.cuda.synchronize()
-        return int(torch.cuda.max_memory_allocated() - before)
+        call_s = self.sample([call]).wall_s
+        return call_s, int(torch.cuda.max_memory_allocated() - before)
 
 
 class InProcess:
@@ -168,8 +171,8 @@ class InProcess:
         prepared = [self._call(arrays) for arrays in sets]
         return self.timer.sample([prepared[i % len(prepared)] for i in range(calls)])
 
-    def peak_bytes(self, arrays: Arrays) -> int | None:
-        return self.timer.rise(self._call(arrays))
+    def trial(self, arrays: Arrays) -> tuple[float, int | None]:
+        return self.timer.trial(self._call(arrays))
 
     def close(self) -> None:
         """Nothing of it is kept."""
