@@ -65,7 +65,7 @@ def ntk_gram(
 
     Args:
         x1: inputs, one a row; dimensionless, in the dtype the result is wanted in.
-        x2: inputs to compare them with; `x1` itself where left out, at half the work.
+        x2: inputs to compare them with; `x1` itself where left out, and then the diagonal is exact.
         variants: pairs (depth, fixed) in the order wanted; see `ntk_variants`.
         c_sigma: normalisation of the activation. A value c multiplies the Gram matrix of depth d by
             (c/2)**d: 2 keeps variances, the released UCI code has 1.

@@ -1,6 +1,9 @@
-// NTK recursion on the CPU: a tile of the Gram matrix goes through all levels in cache. All
-// variants share one square root and two polynomials a level; of a symmetric matrix the upper
-// triangle is computed, and a tile is written twice, the second time transposed.
+// NTK recursion on the CPU: a stretch of a row of the Gram matrix goes through all levels in the
+// level-1 cache, and its results past the caches.
+//
+// All variants share one square root and two polynomials a level. That is so little that the second
+// half of a symmetric matrix is computed too: to copy it from the first, tile by tile, took longer
+// for many variants, since its lines were then written in parts.
 
 #include <algorithm>
 #include <new>
@@ -14,7 +17,8 @@ namespace {
 
 using namespace vectors;
 
-template <class T> constexpr long TILE = 512 / sizeof(T);  // rows and columns: all in level 2
+template <class T> constexpr long STRETCH = 2048 / sizeof(T);
+constexpr long ROWS = 16;  // of a task
 template <class T> constexpr int TERMS_P = sizeof(T) == 4 ? 7 : 18;
 template <class T> constexpr int TERMS_Q = sizeof(T) == 4 ? 6 : 16;
 
@@ -34,36 +38,33 @@ template <int TERMS, class T> inline Vector<T> polynomial(const T* coefficients,
     return sum;
 }
 
-// Buffers of one thread. A row of a tile fills whole vectors; what is past its end is not written.
-template <class T> class Tile {
+// Buffers of one thread for a stretch of a row, which fills whole vectors.
+template <class T> class Stretch {
     using V = Vector<T>;
-    static constexpr long SIDE = LANES<T>, SIZE = TILE<T> * TILE<T> / SIDE;
+    static constexpr long SIDE = LANES<T>, SIZE = STRETCH<T> / SIDE;
 
     const Problem<T>& problem;
     T p[TERMS_P<T>], q[TERMS_Q<T>];  // copies, which no store can change
     std::vector<V> buffers;
-    V *u, *rho, *kappa0, *value, *transposed, *theta;  // theta [fixed_counts], over rho
-    long top, left, height, width;
-    long across, size;  // vectors in a row, and in the tile
+    V *u, *rho, *kappa0, *value, *theta;  // theta [fixed_counts], over rho
+    long row, start, width, size;         // entries, and vectors
 
   public:
-    explicit Tile(const Problem<T>& problem)
-        : problem(problem), buffers((5 + problem.fixed_counts) * SIZE) {
+    explicit Stretch(const Problem<T>& problem)
+        : problem(problem), buffers((4 + problem.fixed_counts) * SIZE) {
         std::copy_n(problem.p, TERMS_P<T>, p);
         std::copy_n(problem.q, TERMS_Q<T>, q);
         V* next = buffers.data();
-        for (V** buffer : {&u, &rho, &kappa0, &value, &transposed, &theta}) {
+        for (V** buffer : {&u, &rho, &kappa0, &value, &theta}) {
             *buffer = next;
             next += SIZE;
         }
     }
 
     void compute(long at_row, long at_column) {
-        top = at_row, left = at_column;
-        height = std::min(TILE<T>, problem.n - top);
-        width = std::min(TILE<T>, problem.m - left);
-        across = (width + SIDE - 1) / SIDE;
-        size = height * across;
+        row = at_row, start = at_column;
+        width = std::min(STRETCH<T>, problem.m - start);
+        size = (width + SIDE - 1) / SIDE;
         read();
         for (long level = 0; level < problem.levels; level++) {
             if (level == 1) clip();
@@ -78,24 +79,20 @@ template <class T> class Tile {
 
   private:
     void read() {
-        for (long i = 0; i < height; i++)
-            for (long j = 0; j < across; j++) {
-                const long column = left + j * SIDE;
-                const long bytes = std::min(SIDE, problem.m - column) * sizeof(T);
-                V sigma{}, norm2{};
-                std::memcpy(&sigma, problem.sigma + (top + i) * problem.m + column, bytes);
-                std::memcpy(&norm2, problem.norm2 + column, bytes);
-                const V product = problem.norm1[top + i] * norm2;
-                rho[i * across + j] = product;
-                u[i * across + j] = product > 0 ? sigma / product : V{};
-            }
+        u[size - 1] = rho[size - 1] = V{};
+        std::memcpy(u, problem.sigma + row * problem.m + start, width * sizeof(T));
+        std::memcpy(rho, problem.norm2 + start, width * sizeof(T));
+        for (long k = 0; k < size; k++) {
+            rho[k] *= problem.norm1[row];
+            u[k] = rho[k] > 0 ? u[k] / rho[k] : V{};
+        }
     }
 
     void clip() {
         for (long k = 0; k < size; k++) u[k] = minimum(maximum(u[k], splat(T(-1))), splat(T(1)));
-        if (problem.symmetric && top == left)
-            // Next to 1 the arc cosine magnifies rounding: 1e-7 becomes 3e-4.
-            for (long k = 0; k < height; k++) u[k * across + k / SIDE][k % SIDE] = 1;
+        const long here = row - start;
+        // Next to 1 the arc cosine magnifies rounding: 1e-7 becomes 3e-4.
+        if (problem.symmetric && 0 <= here && here < width) u[here / SIDE][here % SIDE] = 1;
     }
 
     void activate() {
@@ -115,38 +112,19 @@ template <class T> class Tile {
 
     void write(const V* theta, T factor, long place) {
         for (long k = 0; k < size; k++) value[k] = theta[k] * rho[k] * factor;
-        T* gram = problem.gram + place * problem.n * problem.m;
-        put(gram + top * problem.m + left, value, height, width, across);
-        if (problem.symmetric && top != left) {
-            const long down = (height + SIDE - 1) / SIDE;
-            for (long i = 0; i < down; i++)
-                for (long j = 0; j < across; j++) turn(i, j, down);
-            put(gram + left * problem.m + top, transposed, width, height, down);
-        }
-    }
-
-    void turn(long i, long j, long down) {
-        V block[SIDE];
-        for (long k = 0; k < SIDE; k++) block[k] = value[(i * SIDE + k) * across + j];
-        transpose<T>(block);
-        for (long k = 0; k < SIDE; k++) transposed[(j * SIDE + k) * down + i] = block[k];
-    }
-
-    void put(T* to, const V* from, long rows, long columns, long stride) {
-        for (long k = 0; k < rows; k++)
-            stream(to + k * problem.m, reinterpret_cast<const T*>(from + k * stride), columns);
+        T* to = problem.gram + (place * problem.n + row) * problem.m + start;
+        stream(to, reinterpret_cast<const T*>(value), width);
     }
 };
 
 template <class T> int ntk_gram(const Problem<T>& problem, int threads) {
-    const long down = (problem.n + TILE<T> - 1) / TILE<T>;
-    const long across = (problem.m + TILE<T> - 1) / TILE<T>;
     try {
-        in_parallel(down * across, threads, [&] {
-            return [&, tile = Tile<T>(problem)](long task) mutable {
-                const long top = task / across * TILE<T>, left = task % across * TILE<T>;
-                if (problem.symmetric && left < top) return;
-                tile.compute(top, left);
+        in_parallel((problem.n + ROWS - 1) / ROWS, threads, [&] {
+            return [&, stretch = Stretch<T>(problem)](long task) mutable {
+                const long end = std::min((task + 1) * ROWS, problem.n);
+                for (long row = task * ROWS; row < end; row++)
+                    for (long start = 0; start < problem.m; start += STRETCH<T>)
+                        stretch.compute(row, start);
                 finish_streams();
             };
         });

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,7 +35,7 @@ def ntk_gram(
     others = x1 if x2 is None else x2
     wanted = places(variants)
     levels = len(wanted.outputs)
-    gram = _aligned((wanted.count, len(x1), len(others)), x1.dtype)
+    gram = np.empty((wanted.count, len(x1), len(others)), x1.dtype)
     p, q = coefficients(x1.dtype)
     arrays = {
         "sigma": np.ascontiguousarray(x1 @ others.T),
@@ -61,11 +60,3 @@ def ntk_gram(
     if run(ctypes.byref(problem), _compiled.threads()) != 0:
         raise MemoryError("ntk_gram")
     return wanted.in_order(gram)
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Starts with a cache line: where rows do too, as at n = 1000, no line is written in parts."""
-    size = math.prod(shape)
-    memory = np.empty(size + 64 // dtype.itemsize, dtype)
-    start = -memory.ctypes.data % 64 // dtype.itemsize
-    return memory[start : start + size].reshape(shape)
