@@ -50,35 +50,42 @@ def compiled(source: str, architecture: str, include: Path) -> bytes:
     try:
         status, *_ = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
         if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
-            log = b" " * _checked(nvrtc.nvrtcGetProgramLogSize(program))
+            log = bytearray(_checked(nvrtc.nvrtcGetProgramLogSize(program)))
             _checked(nvrtc.nvrtcGetProgramLog(program, log))
-            raise RuntimeError(f"NVRTC did not compile a kernel: {log.decode().strip()}")
-        code = b" " * _checked(nvrtc.nvrtcGetCUBINSize(program))
+            said = log.decode().strip("\0\n")
+            raise RuntimeError(f"NVRTC did not compile a kernel: {said}")
+        code = bytearray(_checked(nvrtc.nvrtcGetCUBINSize(program)))
         _checked(nvrtc.nvrtcGetCUBIN(program, code))
     finally:
         _checked(nvrtc.nvrtcDestroyProgram(program))
-    return code
+    return bytes(code)
 
 
 @dataclass(frozen=True)
 class CudaKernel:
-    """A kernel of one argument, a structure, loaded on one GPU."""
+    """A kernel of one argument, a structure, loaded on one GPU.
+
+    Attributes:
+        function: the driver's handle.
+        device: the GPU's number among those that torch sees.
+    """
 
     function: Any
-    module: Any
+    device: int
 
     def __call__(
         self, argument: ctypes.Structure, blocks: int, threads: int, shared_bytes: int
     ) -> None:
-        """Launch on torch's current device and stream; nothing waits for it."""
+        """Launch on torch's current stream of that GPU; nothing waits for it."""
         import torch
 
         driver = _nvidia("driver")
         pointers = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
-        stream = torch.cuda.current_stream().cuda_stream
+        stream = driver.CUstream(torch.cuda.current_stream(self.device).cuda_stream)
         size = (blocks, 1, 1, threads, 1, 1, shared_bytes)
         where = ctypes.addressof(pointers)
-        _checked(driver.cuLaunchKernel(self.function, *size, driver.CUstream(stream), where, 0))
+        with torch.cuda.device(self.device):
+            _checked(driver.cuLaunchKernel(self.function, *size, stream, where, 0))
 
 
 def shared_memory(device: int) -> int:
@@ -101,7 +108,7 @@ def kernel(source: str, name: str, include: Path, device: int) -> CudaKernel:
         function = _checked(driver.cuModuleGetFunction(module, name.encode()))
         limit = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
         _checked(driver.cuFuncSetAttribute(function, limit, shared_memory(device)))
-    return CudaKernel(function, module)
+    return CudaKernel(function, device)
 
 
 def _nvidia(module: str) -> Any:

@@ -75,7 +75,7 @@ class Maps(NamedTuple):
     downs: np.ndarray  # [row_offsets]
     rows: np.ndarray  # [windows row_offsets height]
     positions: np.ndarray  # [packs 4 lanes]: column of x, column of z, lane to the left, the right
-    factors: np.ndarray  # [packs 4 lanes]: open to the left, to the right, in use, at shift 0
+    factors: np.ndarray  # [packs 3 lanes]: open to the left, to the right, at shift 0
     columns: np.ndarray  # [windows packs lanes]
     seen: np.ndarray  # [windows row_offsets packs]
 
@@ -121,10 +121,12 @@ def _maps(shape: tuple[int, int], windows: Sequence[Window], padding: Padding) -
     lane = np.arange(LANES)
     group, j = lane // width, lane % width
     offset = group + side * np.arange(packs)[:, None]  # [packs lanes], as all below
+    # Lanes to spare do what the first offset's do, with weight 0, so that they too stay finite.
     used = (group < side) & (offset < len(shifts))
-    offset = np.where(used, offset, 0)
+    offset = np.where(used, offset, side * np.arange(packs)[:, None])
+    first = np.where(used, lane - j, 0)
+    left, right = (first + (j + step) % width for step in (-1, 1))
     shift = shifts[offset]
-    left, right = (np.where(used, lane - j + (j + step) % width, lane) for step in (-1, 1))
     open_left = used & (j != 0) & (j != shift)
     open_right = used & (j != width - 1) & (j != shift - 1)
     column1 = np.broadcast_to(j, shift.shape)
@@ -135,7 +137,7 @@ def _maps(shape: tuple[int, int], windows: Sequence[Window], padding: Padding) -
         downs,
         rows,
         np.stack([column1, (j - shift) % width, left, right], axis=1),
-        np.stack([open_left, open_right, used, used & (shift == 0)], axis=1),
+        np.stack([open_left, open_right, shift == 0], axis=1),
         column_weights,
         seen,
     )

@@ -22,7 +22,7 @@ DEVICE Lanes multiply_add(Lanes a, Lanes b, Lanes c) { return __fmaf_rn(a, b, c)
 DEVICE Lanes absolute(Lanes a) { return fabsf(a); }
 DEVICE Lanes at_most(Lanes a, float limit) { return fminf(a, limit); }
 DEVICE Lanes at_least(Lanes a, float limit) { return fmaxf(a, limit); }
-DEVICE Lanes where_negative(Lanes a, Lanes then, Lanes otherwise) { return a < 0 ? then : otherwise; }
+DEVICE Lanes where_negative(Lanes a, Lanes yes, Lanes no) { return a < 0 ? yes : no; }
 DEVICE Lanes from_lane(Lanes a, Positions lane) { return __shfl_sync(0xffffffff, a, lane); }
 DEVICE Lanes from_left(Lanes a) { return __shfl_up_sync(0xffffffff, a, 1); }
 DEVICE Lanes from_right(Lanes a) { return __shfl_down_sync(0xffffffff, a, 1); }
@@ -75,11 +75,6 @@ inline Lanes each_lane(Function function) {
     return result;
 }
 
-inline Positions operator+(Positions a, int b) {
-    for (int& lane : a.of) lane += b;
-    return a;
-}
-
 inline Lanes operator-(const Lanes& a) {
     return each_lane([&](int i) { return -a.of[i]; });
 }
@@ -118,8 +113,8 @@ inline Lanes at_most(const Lanes& a, float limit) {
 inline Lanes at_least(const Lanes& a, float limit) {
     return each_lane([&](int i) { return a.of[i] > limit ? a.of[i] : limit; });
 }
-inline Lanes where_negative(const Lanes& a, const Lanes& then, const Lanes& otherwise) {
-    return each_lane([&](int i) { return a.of[i] < 0 ? then.of[i] : otherwise.of[i]; });
+inline Lanes where_negative(const Lanes& a, const Lanes& yes, const Lanes& no) {
+    return each_lane([&](int i) { return a.of[i] < 0 ? yes.of[i] : no.of[i]; });
 }
 inline Lanes from_lane(const Lanes& a, const Positions& lane) {
     return each_lane([&](int i) { return a.of[lane.of[i]]; });

@@ -4,14 +4,13 @@
 // the first layer to the last. So the vertical sums of a box are additions, the horizontal ones two
 // shuffles. Row i of x meets row i - down of z, and a column j meets column j - shift, both modulo
 // the size; where zeros lie outside the image, no value crosses the seams in front of row `down`
-// and column `shift`. The factor that is 0 at a seam costs nothing in a multiply-add, where a branch
-// would.
+// and column `shift`. At a seam a factor is 0: that costs nothing in a multiply-add, a branch would.
 //
 // Every map is kept at its scale by the 1/9 of the next convolution, which is part of the
 // polynomials' constants.
 //
-// Macros give the sizes: HEIGHT, WIDTH; the options: WANT_NTK, CIRCULAR; the coefficients over 9:
-// P_OVER_9, Q_OVER_9; and where the tables of 1 / deviation are read.
+// Macros give the sizes, HEIGHT and WIDTH; the options, WANT_NTK and CIRCULAR; how many of the two
+// tables are copied to shared memory, STAGED; and coefficients over 9, P_OVER_9 and Q_OVER_9.
 #pragma once
 
 #include "lanes.h"
@@ -26,9 +25,9 @@ struct Job {
     const float* pixels1;   // [n channels HEIGHT WIDTH]
     const float* pixels2;   // [m channels HEIGHT WIDTH]
     const float* inverse1;  // [n layers HEIGHT WIDTH], 1 / deviation
-    const float* inverse2;  // [m layers 2 HEIGHT WIDTH], every row twice
+    const float* inverse2;  // [m layers 2 HEIGHT WIDTH], all rows twice over
     const int* positions;   // [packs 4 32], for each lane: column of x, of z, lane left, lane right
-    const float* factors;   // [packs 4 32]: open to the left, to the right, in use, at shift 0
+    const float* factors;   // [packs 3 32]: open to the left, to the right, at shift 0
     const int* downs;       // [row_offsets]
     const float* rows;      // [windows row_offsets HEIGHT], pooling weights
     const float* columns;   // [windows packs 32]
@@ -52,7 +51,7 @@ struct Pair {
 struct Lane {
     Positions column1, column2;
     Positions left, right;
-    Lanes open_left, open_right, in_use;
+    Lanes open_left, open_right;
     Lanes one;  // 0 where the cosine is known to be 1
 };
 
@@ -65,9 +64,9 @@ DEVICE Pair pair_of(const Job& job, int block) {
             job.inverse1 + i * table, job.inverse2 + 2 * j * table};
 }
 
-DEVICE bool is_wanted(const Job& job, const Pair& pair) { return !job.symmetric || pair.i <= pair.j; }
-
-// ---- the activation
+DEVICE bool is_wanted(const Job& job, const Pair& pair) {
+    return !job.symmetric || pair.i <= pair.j;
+}
 
 template <int N>
 DEVICE Lanes polynomial(const float (&coefficients)[N], Lanes u) {
@@ -92,8 +91,9 @@ DEVICE void first_relu(Lanes* s, Lanes* t, Lanes inverse, Lanes one, float start
     const Lanes c = *s * inverse;
     const Lanes u = at_least(one - absolute(c), TINY);
     const Lanes r = u * reciprocal_root(u);
-    const Lanes kappa1 = multiply_add(u, multiply_add(r, q_over_9(u), -NINTH), NINTH);
-    const Lanes a = reciprocal(inverse) * multiply_add(at_most(c, 0), NINTH, kappa1);
+    const Lanes of_size = multiply_add(u, multiply_add(r, q_over_9(u), -NINTH), NINTH);
+    const Lanes kappa1 = multiply_add(at_most(c, 0), NINTH, of_size);
+    const Lanes a = reciprocal(inverse) * kappa1;
     if (WANT_NTK) {
         const Lanes rp = r * p_over_9(u);
         *t = multiply_add(start * *s, where_negative(c, rp, NINTH - rp), a);
@@ -104,12 +104,11 @@ DEVICE void first_relu(Lanes* s, Lanes* t, Lanes inverse, Lanes one, float start
 DEVICE void relu(Lanes* s, Lanes* t, Lanes inverse, Lanes one) {
     const Lanes u = at_least(multiply_add(-*s, inverse, one), TINY);
     const Lanes r = u * reciprocal_root(u);
-    const Lanes a = reciprocal(inverse) * multiply_add(u, multiply_add(r, q_over_9(u), -NINTH), NINTH);
+    const Lanes kappa1 = multiply_add(u, multiply_add(r, q_over_9(u), -NINTH), NINTH);
+    const Lanes a = reciprocal(inverse) * kappa1;
     if (WANT_NTK) *t = multiply_add(*t, multiply_add(-r, p_over_9(u), NINTH), a);
     *s = a;
 }
-
-// ---- the box
 
 DEVICE Lanes sum_of_columns(Lanes a, const Lane& lane) {
     if (CIRCULAR) return a + from_lane(a, lane.left) + from_lane(a, lane.right);
@@ -117,7 +116,7 @@ DEVICE Lanes sum_of_columns(Lanes a, const Lane& lane) {
     return multiply_add(lane.open_right, from_right(a), sum);
 }
 
-// The box of the first `N` kinds, and what comes after it row by row.
+// The box of the first `N` kinds of map in place; `after` takes each row as soon as it is there.
 template <int N, class Function>
 DEVICE void box(Lanes (&maps)[KINDS][HEIGHT], const Lane& lane, int down, Function after) {
     Lanes first[N], above[N], here[N], below[N];
@@ -145,8 +144,6 @@ DEVICE void box(Lanes (&maps)[KINDS][HEIGHT], const Lane& lane, int down, Functi
     }
 }
 
-// ---- one map
-
 DEVICE int row_of_z(int i, int down) { return i < down ? i - down + HEIGHT : i - down; }
 
 // 1 / (deviation of x * deviation of z) of one layer; the table of z has its rows twice, so that
@@ -173,14 +170,14 @@ DEVICE bool are_identical(const Job& job, const Pair& pair, const Lane& lane) {
 
 DEVICE Lane lane_of(const Job& job, int pack) {
     const int* positions = job.positions + pack * 4 * 32;
-    const float* factors = job.factors + pack * 4 * 32;
-    return {load_lanes(positions),    load_lanes(positions + 32), load_lanes(positions + 64),
-            load_lanes(positions + 96), load_lanes(factors),      load_lanes(factors + 32),
-            load_lanes(factors + 64), 1.0f};
+    const float* factors = job.factors + pack * 3 * 32;
+    return {load_lanes(positions),      load_lanes(positions + 32), load_lanes(positions + 64),
+            load_lanes(positions + 96), load_lanes(factors),        load_lanes(factors + 32), 1.0f};
 }
 
 // Products of pixels, summed over channels.
-DEVICE void product(Lanes (&s)[HEIGHT], const Job& job, const Pair& pair, const Lane& lane, int down) {
+DEVICE void product(Lanes (&s)[HEIGHT], const Job& job, const Pair& pair, const Lane& lane,
+                    int down) {
     UNROLL
     for (int i = 0; i < HEIGHT; i++) s[i] = 0;
     KEEP_LOOP
@@ -189,7 +186,7 @@ DEVICE void product(Lanes (&s)[HEIGHT], const Job& job, const Pair& pair, const 
         UNROLL
         for (int i = 0; i < HEIGHT; i++)
             s[i] = multiply_add(load(x + i * WIDTH, lane.column1),
-                       load(z + row_of_z(i, down) * WIDTH, lane.column2) * lane.in_use, s[i]);
+                                load(z + row_of_z(i, down) * WIDTH, lane.column2), s[i]);
     }
 }
 
@@ -208,7 +205,8 @@ DEVICE void pool(const Lanes (&maps)[KINDS][HEIGHT], const Job& job, int slot, i
         UNROLL
         for (int i = 0; i < HEIGHT; i++) {
             UNROLL
-            for (int k = 0; k < KINDS; k++) pooled[k] = multiply_add(rows[i], maps[k][i], pooled[k]);
+            for (int k = 0; k < KINDS; k++)
+                pooled[k] = multiply_add(rows[i], maps[k][i], pooled[k]);
         }
         UNROLL
         for (int k = 0; k < KINDS; k++) {
@@ -224,7 +222,7 @@ DEVICE void all_layers(const Job& job, const Pair& pair, int row_offset, int pac
     // A rounding of 1e-7 in a cosine of 1 would cost 3e-4. With 0 in place of 1 in u = 1 - c, u is
     // negative, and cut to 0.
     if (down == 0 && are_identical(job, pair, lane))
-        lane.one = lane.one - load_lanes(job.factors + (pack * 4 + 3) * 32);
+        lane.one = lane.one - load_lanes(job.factors + (pack * 3 + 2) * 32);
 
     Lanes maps[KINDS][HEIGHT];
     product(maps[0], job, pair, lane, down);
@@ -245,8 +243,6 @@ DEVICE void all_layers(const Job& job, const Pair& pair, int row_offset, int pac
     }
 }
 
-// ---- one pair of images, in three steps that all of a block end before the next begins
-
 DEVICE const float* copied(const float* from, int n, int thread, int threads, float* to) {
     for (int k = thread; k < n; k += threads) to[k] = from[k];
     return to;
@@ -256,10 +252,11 @@ DEVICE const float* copied(const float* from, int n, int thread, int threads, fl
 DEVICE Pair stage(const Job& job, Pair pair, int thread, int threads, double* shared) {
     const int sums = threads / 32 * outputs(job);
     for (int k = thread; k < sums; k += threads) shared[k] = 0;
-    float* free = reinterpret_cast<float*>(shared + sums);
     const int entries = job.layers * SIZE;
-    if (STAGED >= 1) pair.inverse2 = copied(pair.inverse2, 2 * entries, thread, threads, free);
-    if (STAGED >= 2) pair.inverse1 = copied(pair.inverse1, entries, thread, threads, free + 2 * entries);
+    float* table2 = reinterpret_cast<float*>(shared + sums);
+    float* table1 = table2 + 2 * entries;
+    if (STAGED >= 1) pair.inverse2 = copied(pair.inverse2, 2 * entries, thread, threads, table2);
+    if (STAGED >= 2) pair.inverse1 = copied(pair.inverse1, entries, thread, threads, table1);
     return pair;
 }
 
@@ -276,8 +273,9 @@ DEVICE void write(const Job& job, const Pair& pair, int thread, int threads, con
     for (int output = thread; output < outputs(job); output += threads) {
         double value = 0;
         for (int warp = 0; warp < warps; warp++) {
-            value += shared[warp * outputs(job) + output];
-            if (job.frozen_ends && output >= half) value -= shared[warp * outputs(job) + output - half];
+            const double* sums = shared + warp * outputs(job);
+            value += sums[output];
+            if (job.frozen_ends && output >= half) value -= sums[output - half];
         }
         float* gram = job.gram + (long long)output * job.n * job.m;
         gram[(long long)pair.i * job.m + pair.j] = static_cast<float>(value);
