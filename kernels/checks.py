@@ -2,49 +2,49 @@
 
 The truth is the reference in float64. A backend may be off by at most twice what the reference
 itself is off by in the backend's dtype, so no tolerance here is a number that somebody chose.
+
+Each case is three calls, watched for more than their values; `_conduct.py` has the list. A kernel's
+`cases.py` has its cases, and its `invariants.py` relations that hold whatever code computes it.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from itertools import chain
+from typing import Any, Literal
 
 import numpy as np
 
+from ._cases import Case, Modules, as_numpy, cases, changed, drawn, given, keywords, whole
+from ._conduct import Fault, Inputs, Refused, Wanted, Wrong, attempt, conduct
 from ._dispatch import KERNELS, Kernel
+from ._surroundings import surroundings
+
+__all__ = [
+    "DTYPES", "Case", "Fault", "Finding", "Invariant", "Reference", "Trial", "agrees", "as_numpy",
+    "cases", "check", "check_all", "given", "invariants", "is_emulated", "keywords", "obeys",
+    "relative_error", "trials",
+]  # fmt: skip
 
 FLOOR = 4  # units of rounding: lets a backend differ where the reference happens to be exact
-
-
-@dataclass(frozen=True)
-class Case:
-    """Inputs that every backend of a kernel is tried on.
-
-    Attributes:
-        label: names the case in a test id and in a report; no spaces.
-        args: float64 arrays, given to a backend in its own dtype.
-        kwargs: the kernel's keyword arguments.
-        modules: those of them that are torch modules: each is made anew, by its function, and
-            given to a backend in the dtype of the arrays.
-    """
-
-    label: str
-    args: tuple[np.ndarray, ...]
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    modules: dict[str, Callable[[], Any]] = field(default_factory=dict)
+DTYPES = ("float32", "float64")
+WHOLE = "int64"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one case on one backend in one dtype.
+    """What came of one case, or of one invariant, on one backend in one dtype.
 
     Attributes:
         error: largest absolute error relative to the largest entry of the truth; `None` where the
             case did not run to a result of the right shape and dtype.
         bound: what `error` may be.
-        problem: why the backend is wrong here; empty where it is right.
+        fault: the name of what is wrong here; empty where nothing is.
+        problem: the same in words; empty where nothing is.
         refused: why the backend did not run this; empty where it ran.
     """
 
@@ -52,17 +52,37 @@ class Finding:
     backend: str
     case: str
     dtype: str
+    kind: Literal["case", "invariant"] = "case"
     error: float | None = None
     bound: float | None = None
+    fault: str = ""
     problem: str = ""
     refused: str = ""
 
 
-def cases(kernel: str) -> list[Case]:
-    """The cases that stand beside a kernel, in its folder's `cases.py`."""
-    module = importlib.import_module(".cases", KERNELS[kernel].reference.__module__)
-    listed: list[Case] = list(module.cases())
-    return listed
+@dataclass(frozen=True)
+class Invariant:
+    """A relation that a kernel obeys whatever code computes it: two sides that are equal.
+
+    Attributes:
+        sides: takes a function that runs the backend on float64 arrays, and a random generator;
+            returns both sides.
+        roundings: on the way to one entry. Their errors are taken to add up as a random walk, so
+            the sides may differ by `FLOOR` times the square root of this, in units of rounding;
+            0 asks for equal bits.
+    """
+
+    label: str
+    sides: Callable[[Callable[..., np.ndarray], np.random.Generator], tuple[Any, Any]]
+    roundings: float
+
+
+def invariants(kernel: str) -> list[Invariant]:
+    """The relations that stand beside a kernel; none where it has no `invariants.py`."""
+    package = KERNELS[kernel].reference.__module__
+    if find_spec(".invariants", package) is None:
+        return []
+    return list(importlib.import_module(".invariants", package).invariants())
 
 
 def relative_error(actual: np.ndarray, truth: np.ndarray) -> float:
@@ -71,68 +91,183 @@ def relative_error(actual: np.ndarray, truth: np.ndarray) -> float:
     return float("inf") if np.isnan(error) else float(error)
 
 
-def given(case: Case, arrays: str, dtype: str, device: str) -> list[Any]:
-    """A case's arrays as a backend takes them."""
-    plain = [a.astype(dtype) for a in case.args]
-    if arrays == "numpy":
-        return plain
-    import torch
+class Reference:
+    """What the reference says of a case, and of the same with other contents, worked out once."""
 
-    return [torch.from_numpy(a).to(device) for a in plain]
+    def __init__(self, kernel: Kernel[..., Any], case: Case):
+        self.kernel, self.case = kernel, replace(case, layout="plain")
+        self.changed = changed(self.case)
+        self._values: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    @property
+    def truths(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.values("float64")
+
+    def values(self, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+        if dtype not in self._values:
+            self._values[dtype] = self._value(self.case, dtype), self._value(self.changed, dtype)
+        return self._values[dtype]
+
+    def _value(self, case: Case, dtype: str) -> np.ndarray:
+        args = given(case, self.kernel.backends["reference"].arrays, dtype, "cpu")
+        return as_numpy(self.kernel.reference(*args, **keywords(case, dtype, "cpu")))
+
+    def bound(self, dtype: str) -> float:
+        """What a backend may be off by.
+
+        The reference's own error is the larger one on both contents, lest a lucky rounding decide.
+        In float64, where the truth itself is off, it is taken to be that in float32, in units of
+        rounding. Whole numbers, where they are not refused, are held to float32.
+        """
+        precision = "float32" if dtype in (WHOLE, "float64") else dtype
+        units = max(map(relative_error, self.values(precision), self.truths)) / _eps(precision)
+        if dtype == "float64":
+            return (1 + 2) * units * _eps(dtype) + FLOOR * _eps(dtype)
+        return 2 * units * _eps(precision) + FLOOR * _eps(precision)
 
 
-def keywords(case: Case, dtype: str, device: str) -> dict[str, Any]:
-    """A case's keyword arguments as a backend takes them."""
-    if not case.modules:
-        return case.kwargs
-    import torch
-
-    to = {"dtype": getattr(torch, dtype), "device": device}
-    return case.kwargs | {name: make().to(**to) for name, make in case.modules.items()}
+def _eps(dtype: str) -> float:
+    return float(np.finfo(dtype).eps)
 
 
-def as_numpy(result: Any) -> np.ndarray:
-    return np.asarray(result if isinstance(result, np.ndarray) else result.detach().cpu())
+@dataclass(frozen=True)
+class Trial:
+    """A case as it is put to backends: in a dtype, beside what the reference says of it."""
 
-
-def _reference(kernel: Kernel[..., Any], case: Case, dtype: str) -> np.ndarray:
-    args = given(case, kernel.backends["reference"].arrays, dtype, "cpu")
-    return as_numpy(kernel.reference(*args, **keywords(case, dtype, "cpu")))
+    case: Case
+    dtype: str
+    reference: Reference
 
 
 def check(kernel: Kernel[..., Any], backend: str, case: Case, dtype: str, device: str) -> Finding:
     """Hold one backend against the reference on one case."""
-    name = (kernel.name, backend, case.label, dtype)
+    return agrees(kernel, backend, Trial(case, dtype, Reference(kernel, case)), device)
+
+
+def agrees(kernel: Kernel[..., Any], backend: str, trial: Trial, device: str) -> Finding:
+    """Hold one backend against what the reference says of a case."""
+    case, dtype, reference = trial.case, trial.dtype, trial.reference
+    found = Finding(kernel.name, backend, case.label, dtype)
+    # Other dtypes and layouts may be refused, by kernel or backend; never answered wrong.
+    may_refuse = dtype not in DTYPES or case.layout != "plain"
+
+    def judged() -> Finding:
+        inputs, other = (_inputs(kernel, backend, c, dtype, device) for c in (case, changed(case)))
+        if may_refuse:
+            attempt(lambda: kernel.validate(*inputs.args, **inputs.kwargs), may_refuse)
+        function = attempt(lambda: kernel.on(backend), may_refuse=False)
+        wanted = Wanted(
+            reference.truths[0].shape,
+            DTYPES if dtype == WHOLE else (dtype,),
+            kernel.backends[backend].arrays,
+            device,
+            may_refuse,
+        )
+        results = conduct(function, inputs, other, wanted)
+        errors = list(map(relative_error, results, reference.truths))
+        bound = reference.bound(dtype)
+        if errors[0] <= bound < errors[1] and np.array_equal(*results):
+            raise Wrong(Fault.KEPT, "gave an earlier result again after its inputs had changed")
+        return _judged(found, max(errors), bound, Fault.VALUES)
+
+    return _watched(found, kernel, judged)
+
+
+def _inputs(kernel: Kernel[..., Any], backend: str, case: Case, dtype: str, device: str) -> Inputs:
+    """A case as the backend takes it, which it may refuse."""
     args = given(case, kernel.backends[backend].arrays, dtype, device)
     kwargs = keywords(case, dtype, device)
-    if reason := kernel.refusal(backend, *args, **kwargs):
-        return Finding(*name, refused=reason)
+    if reason := attempt(lambda: kernel.refusal(backend, *args, **kwargs), may_refuse=False):
+        raise Refused(reason)
+    return Inputs(args, kwargs)
 
-    truth, plain = (_reference(kernel, case, precision) for precision in ("float64", dtype))
-    before = [as_numpy(a).copy() for a in args]
-    actual = as_numpy(kernel.on(backend)(*args, **kwargs))
 
-    if (actual.dtype, actual.shape) != (np.dtype(dtype), truth.shape):
-        wanted = f"{truth.shape} of {dtype}"
-        return Finding(*name, problem=f"gave {actual.shape} of {actual.dtype}, not {wanted}")
-    if any(not np.array_equal(b, as_numpy(a)) for b, a in zip(before, args, strict=True)):
-        return Finding(*name, problem="changed its inputs in place")
-    error = relative_error(actual, truth)
-    bound = 2 * relative_error(plain, truth) + FLOOR * float(np.finfo(dtype).eps)
-    problem = "" if error <= bound else f"off by {error:.1e}, more than {bound:.1e}"
-    return Finding(*name, error=error, bound=bound, problem=problem)
+def obeys(
+    kernel: Kernel[..., Any], backend: str, invariant: Invariant, dtype: str, device: str, seed: int
+) -> Finding:
+    """Hold one backend against one relation of its kernel."""
+    found = Finding(kernel.name, backend, invariant.label, dtype, "invariant")
+
+    def run(*arrays: np.ndarray, modules: Modules | None = None, **kwargs: Any) -> np.ndarray:
+        case = Case(invariant.label, arrays, kwargs, modules or {})
+        inputs = _inputs(kernel, backend, case, dtype, device)
+        result = kernel.on(backend)(*inputs.args, **inputs.kwargs)
+        return as_numpy(result).astype(np.float64)
+
+    def judged() -> Finding:
+        rng = np.random.default_rng(seed)
+        sides = attempt(lambda: invariant.sides(run, rng), may_refuse=False)
+        bound = FLOOR * float(np.sqrt(invariant.roundings)) * _eps(dtype)
+        return _judged(found, relative_error(*sides), bound, Fault.INVARIANT)
+
+    return _watched(found, kernel, judged)
+
+
+def _judged(found: Finding, error: float, bound: float, fault: Fault) -> Finding:
+    found = replace(found, error=error, bound=bound)
+    if error <= bound:
+        return found
+    return replace(found, fault=fault.name, problem=f"off by {error:.1e}, more than {bound:.1e}")
+
+
+def _watched(found: Finding, kernel: Kernel[..., Any], judge: Callable[[], Finding]) -> Finding:
+    """What `judge` finds, or what the backend did on the way that it must not do."""
+    with surroundings(kernel) as changes:
+        try:
+            finding = judge()
+        except Refused as refusal:
+            finding = replace(found, refused=str(refusal))
+        except Wrong as wrong:
+            finding = replace(found, fault=wrong.fault.name, problem=str(wrong))
+    if changes and not finding.problem:
+        return replace(found, fault=Fault.SURROUNDINGS.name, problem="; ".join(changes))
+    return finding
 
 
 def check_all(
     kernels: list[str],
     backend: str | None = None,
     device: str = "cpu",
-    dtypes: tuple[str, ...] = ("float32", "float64"),
+    dtypes: Sequence[str] = DTYPES,
+    seed: int = 0,
 ) -> Iterator[Finding]:
-    """Every case of the named kernels, on one backend or on all but the reference."""
+    """All that is asked of the named kernels, on one backend or on all.
+
+    The reference, which cases are held against, is held to the invariants. `seed` draws what no
+    backend can know beforehand: a case of random shape, and the inputs of invariants.
+    """
     for name in kernels:
         kernel = KERNELS[name]
-        for chosen in [backend] if backend else [b for b in kernel.backends if b != "reference"]:
-            for case in cases(name):
+        listed, unforeseen = trials(name, dtypes, seed)
+        for chosen in [backend] if backend else kernel.backends:
+            if chosen not in kernel.backends:
+                yield Finding(name, chosen, "", "", refused="the kernel has no such backend")
+                continue
+            if chosen != "reference":
+                for trial in listed if is_emulated(chosen) else listed + unforeseen:
+                    yield agrees(kernel, chosen, trial, device)
+            for invariant in [] if is_emulated(chosen) else invariants(name):
                 for dtype in dtypes:
-                    yield check(kernel, chosen, case, dtype, device)
+                    yield obeys(kernel, chosen, invariant, dtype, device, seed)
+
+
+def is_emulated(backend: str) -> bool:
+    """An emulated GPU takes seconds for what a GPU does in microseconds: listed cases must do."""
+    return backend == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def trials(kernel: str, dtypes: Sequence[str], seed: int) -> tuple[list[Trial], list[Trial]]:
+    """The listed cases, and what `seed` draws, in dtypes too that may be refused."""
+    listed = [_trials(kernel, [case], dtypes) for case in cases(kernel)]
+    random = drawn(kernel, seed)
+    unforeseen = [_trials(kernel, random, dtypes), _trials(kernel, random[:1], ["float16"])]
+    unforeseen.append(_trials(kernel, list(map(whole, random[:1])), [WHOLE]))
+    return list(chain(*listed)), list(chain(*unforeseen))
+
+
+def _trials(kernel: str, same: Sequence[Case], dtypes: Sequence[str]) -> list[Trial]:
+    """Cases that differ in nothing but their layout share what the reference says."""
+    if not same:
+        return []
+    reference = Reference(KERNELS[kernel], same[0])
+    return [Trial(case, dtype, reference) for case in same for dtype in dtypes]

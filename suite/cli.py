@@ -209,9 +209,12 @@ def kernels_check(
     backend: Backend = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where.")] = DeviceChoice.auto,
     json: Json = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the random inputs; drawn unless given.")
+    ] = None,
 ) -> None:
-    """Hold backends against the float64 reference."""
-    _do(".kernel_commands:check_kernels", kernels or [], backend, device.value, json)
+    """Hold backends against the float64 reference, and to how a backend must behave."""
+    _do(".kernel_commands:check_kernels", kernels or [], backend, device.value, json, seed)
 
 
 @kernels_app.command("bench")

@@ -50,3 +50,15 @@ def cases() -> Iterator[Case]:
     yield Case("identical-and-mirrored", (image, mirrors), {"depths": [3], "flips": [True, False]})
     vanilla = {"depths": [2], "windows": [0], "flips": [True, False]}
     yield Case("identical-and-mirrored-vanilla", (image, mirrors), vanilla)
+
+
+def drawn(rng: np.random.Generator) -> Case:
+    n, m = rng.integers(2, 5, size=2)
+    shape = rng.integers([1, 2, 2], [4, 8, 8])
+    kwargs = {
+        **EVERYTHING,
+        "depths": rng.permutation([1, 2, 3]).tolist(),
+        "padding": ["zeros", "circular"][rng.integers(2)],
+        "frozen_ends": bool(rng.integers(2)),
+    }
+    return Case("drawn", (rng.normal(size=(n, *shape)), rng.normal(size=(m, *shape))), kwargs)

@@ -97,7 +97,7 @@ def partly_frozen() -> nn.Module:
     return module
 
 
-def _seeded(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> Callable[[], nn.Module]:
+def seeded(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> Callable[[], nn.Module]:
     """The network, the same each time, in float64 and in evaluation mode."""
 
     def made() -> nn.Module:
@@ -111,11 +111,17 @@ def _seeded(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> Callable[[
 
 
 def _case(
-    label: str, make: Callable[[], nn.Module], *shape: int, m: int | None = None, **kwargs: object
+    label: str,
+    make: Callable[[], nn.Module],
+    *shape: int,
+    n: int = 7,
+    m: int | None = None,
+    rng: np.random.Generator | None = None,
+    **kwargs: object,
 ) -> Case:
-    rng = np.random.default_rng(0)
-    args = tuple(rng.normal(size=(n, *shape)) for n in (7, m) if n)
-    return Case(label, args, kwargs, {"module": _seeded(make, shape)})
+    rng = rng or np.random.default_rng(0)
+    args = tuple(rng.normal(size=(samples, *shape)) for samples in (n, m) if samples)
+    return Case(label, args, kwargs, {"module": seeded(make, shape)})
 
 
 def cases() -> Iterator[Case]:
@@ -132,3 +138,10 @@ def cases() -> Iterator[Case]:
     yield _case("twice-used", TwiceUsed, 5, m=3, output="class", by_layer=True)
     yield _case("functional", Functional, 5, m=3, output="class", by_layer=True)
     yield _case("one-output", lambda: nn.Sequential(nn.Linear(5, 1), nn.Flatten(0)), 5, m=3)
+
+
+def drawn(rng: np.random.Generator) -> Case:
+    n, m, width, tokens = rng.integers([2, 2, 3, 1], [9, 9, 20, 6]).tolist()
+    output = ["trace", "pseudo", "class", "full"][rng.integers(4)]
+    rows = {"n": n, "m": m, "rng": rng}
+    return _case("drawn", lambda: Tokens(width), tokens, 4, **rows, output=output, by_layer=True)

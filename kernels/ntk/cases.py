@@ -23,3 +23,11 @@ def cases() -> Iterator[Case]:
     with_zero = x * (np.arange(17) % 3 > 0)[:, None]
     yield Case("zero-inputs", (with_zero, x[:3] - 1), {"variants": ntk_variants(2)})
     yield Case("zero-inputs-symmetric", (with_zero,), {"variants": ntk_variants(2)})
+
+
+def drawn(rng: np.random.Generator) -> Case:
+    n, m, p = rng.integers([2, 2, 3], [40, 40, 12])
+    variants = [*ntk_variants(3)]
+    rng.shuffle(variants)
+    args = rng.normal(size=(n, p)), rng.normal(size=(m, p))
+    return Case("drawn", args, {"variants": variants, "c_sigma": rng.uniform(1, 3)})

@@ -8,9 +8,13 @@ import numpy as np
 
 from ..checks import Case
 
+Rng = np.random.Generator
 
-def _case(label: str, n: int, c: int, h: int, w: int, k: int, s: int, bias: float) -> Case:
-    rng = np.random.default_rng(0)
+
+def _case(
+    label: str, n: int, c: int, h: int, w: int, k: int, s: int, bias: float, rng: Rng | None = None
+) -> Case:
+    rng = rng or np.random.default_rng(0)
     filters = rng.normal(size=(k, c, s, s)) / s
     return Case(label, (rng.normal(size=(n, c, h, w)), filters), {"bias": bias})
 
@@ -24,3 +28,9 @@ def cases() -> Iterator[Case]:
     yield _case("past_a_block_of_positions", 1, 3, 5, 17, 2, 5, 1.0)
     yield _case("past_65_positions", 1, 1, 1, 65, 2, 1, 0.5)
     yield _case("negative_bias", 2, 1, 4, 4, 3, 3, -0.5)
+
+
+def drawn(rng: Rng) -> Case:
+    n, c, h, w, k = rng.integers([1, 1, 5, 5, 2], [5, 5, 12, 12, 9]).tolist()
+    s = int(rng.integers(1, 5))
+    return _case("drawn", n, c, h, w, k, s, rng.uniform(0, 1), rng)

@@ -8,9 +8,13 @@ import numpy as np
 
 from ..checks import Case
 
+Rng = np.random.Generator
 
-def _case(label: str, b: int, f: int, c: int, h: int, w: int, scale: int) -> Case:
-    rng = np.random.default_rng(0)
+
+def _case(
+    label: str, b: int, f: int, c: int, h: int, w: int, scale: int, rng: Rng | None = None
+) -> Case:
+    rng = rng or np.random.default_rng(0)
     images = rng.normal(size=(b, c, h, w))
     weights = 3 * rng.normal(size=(b, -(-h // scale), -(-w // scale)))
     return Case(label, (images, weights, rng.normal(size=(b, f, c, h, w))), {"scale": scale})
@@ -26,3 +30,8 @@ def cases() -> Iterator[Case]:
     saturated = _case("saturated", 2, 2, 1, 6, 4, 2)
     images, weights, fillers = saturated.args
     yield Case("saturated", (images, 200 * weights, fillers), saturated.kwargs)
+
+
+def drawn(rng: Rng) -> Case:
+    b, f, c, h, w, scale = rng.integers([1, 1, 1, 3, 3, 1], [4, 4, 4, 14, 14, 6]).tolist()
+    return _case("drawn", b, f, c, h, w, scale, rng)

@@ -1,55 +1,66 @@
+"""A kernel of one line, and backends for it from elsewhere, as another package registers them."""
+
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from importlib.util import find_spec
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
+from claimbench.kernels import KERNELS, Backend, Kernel, _cases, checks
+from claimbench.kernels.checks import Case, Invariant
 
-@pytest.fixture(autouse=True)
-def unwritten_memory_is_nan(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A backend that leaves part of its output unwritten fails, rather than passing by luck.
-
-    What numba compiles allocates on its own and is not reached.
-    """
-    if find_spec("numba") is not None:
-        _compile_without_poison(monkeypatch)
-    for name in ("empty", "empty_like"):
-        allocate = getattr(np, name)
-        monkeypatch.setattr(np, name, _poisoned(allocate, lambda a: a.dtype.kind == "f"))
-    if find_spec("torch") is not None:
-        import torch
-
-        for name in ("empty", "empty_like"):
-            allocate = getattr(torch, name)
-            monkeypatch.setattr(torch, name, _poisoned(allocate, torch.is_floating_point))
+Register = Callable[..., Kernel[..., Any]]
 
 
-def _poisoned(
-    allocate: Callable[..., Any], is_floating: Callable[[Any], bool]
-) -> Callable[..., Any]:
-    def allocate_nan(*args: Any, **kwargs: Any) -> Any:
-        array = allocate(*args, **kwargs)
-        if is_floating(array):
-            array[...] = float("nan")
-        return array
-
-    return allocate_nan
+def double(x: np.ndarray) -> np.ndarray:
+    """A kernel that is easily got wrong on purpose."""
+    return 2 * x
 
 
-def _compile_without_poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    """numba knows `numpy.empty` by identity, so it has to find the real one while it compiles."""
-    from numba.core.dispatcher import Dispatcher
+def _listed() -> list[Case]:
+    rng = np.random.default_rng(0)
+    return [Case(f"{n}x3", (rng.normal(size=(n, 3)),)) for n in (2, 5, 200)]
 
-    compile_ = Dispatcher.compile
-    real = {name: getattr(np, name) for name in ("empty", "empty_like")}
 
-    def compile_clean(self: Any, *args: Any) -> Any:
-        with pytest.MonkeyPatch.context() as undone:
-            for name, allocate in real.items():
-                undone.setattr(np, name, allocate)
-            return compile_(self, *args)
+def _drawn(rng: np.random.Generator) -> Case:
+    return Case("drawn", (rng.normal(size=rng.integers(6, 20, size=2)),))
 
-    monkeypatch.setattr(Dispatcher, "compile", compile_clean)
+
+def _is_additive(run: Callable[..., np.ndarray], rng: np.random.Generator) -> tuple[Any, Any]:
+    x, y = rng.normal(size=(2, 4, 21))
+    return run(x + y), run(x) + run(y)
+
+
+def _refuses_whole_numbers(x: Any) -> str | None:
+    return None if "float" in str(x.dtype) else "it takes floating dtypes"
+
+
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch) -> Register:
+    """Register a function as the backend `theirs` of the kernel `double`."""
+    beside = _cases._beside
+    ours = SimpleNamespace(cases=_listed, drawn=_drawn)
+    additive = Invariant("additive", _is_additive, 3)
+    listed = checks.invariants
+    monkeypatch.setattr(_cases, "_beside", lambda k: ours if k == "double" else beside(k))
+    monkeypatch.setattr(checks, "invariants", lambda k: [additive] if k == "double" else listed(k))
+    monkeypatch.setitem(KERNELS, "double", None)
+    kernel = Kernel(double, {}, validate=lambda _: None)
+
+    def registered(
+        function: Any,
+        arrays: Literal["numpy", "torch"] = "numpy",
+        refuses: Callable[..., str | None] = _refuses_whole_numbers,
+        of: Kernel[..., Any] = kernel,
+    ) -> Kernel[..., Any]:
+        module = ModuleType("their_module")
+        setattr(module, of.name, function)
+        monkeypatch.setitem(sys.modules, "their_module", module)
+        monkeypatch.setitem(of.backends, "theirs", Backend("their_module", arrays, refuses))
+        return of
+
+    return registered

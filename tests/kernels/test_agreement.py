@@ -1,66 +1,78 @@
-"""Every backend of every kernel agrees with the reference, by the rule of `checks`."""
+"""Every backend of every kernel agrees with the reference and obeys its kernel's invariants."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 import pytest
 
-from claimbench.kernels import KERNELS, Backend, Kernel
-from claimbench.kernels.checks import Case, cases, check
+from claimbench.kernels import KERNELS, Kernel
+from claimbench.kernels.checks import (
+    DTYPES,
+    Finding,
+    Invariant,
+    Trial,
+    agrees,
+    cases,
+    invariants,
+    is_emulated,
+    obeys,
+    trials,
+)
 
-AGREEMENTS = [
-    pytest.param(kernel, backend, case, id=f"{name}-{backend}-{case.label}")
-    for name, kernel in KERNELS.items()
-    for backend in kernel.backends
-    if backend != "reference"
-    for case in cases(name)
-]
+SEED = 0
+
+
+def agreements() -> list[Any]:
+    found = []
+    for name, kernel in KERNELS.items():
+        listed, unforeseen = trials(name, DTYPES, SEED)
+        for backend in kernel.backends:
+            if backend != "reference":
+                asked = listed if is_emulated(backend) else listed + unforeseen
+                found += [_parameter(kernel, backend, t.case.label, t.dtype, t) for t in asked]
+    return found
+
+
+def relations() -> list[Any]:
+    return [
+        _parameter(kernel, backend, invariant.label, dtype, invariant, dtype)
+        for name, kernel in KERNELS.items()
+        for backend in kernel.backends
+        if not is_emulated(backend)
+        for invariant in invariants(name)
+        for dtype in DTYPES
+    ]
+
+
+def _parameter(kernel: Kernel, backend: str, label: str, dtype: str, *asked: object) -> Any:
+    name = f"{kernel.name}-{backend}-{label}-{dtype}"
+    return pytest.param(kernel, backend, *asked, id=name)
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_every_kernel_has_cases(name: str) -> None:
-    labels = [case.label for case in cases(name)]
-    assert labels
-    assert len(set(labels)) == len(labels)
-    assert not any(" " in label for label in labels)
+def test_every_kernel_has_cases_with_names_of_their_own(name: str) -> None:
+    for labels in ([c.label for c in cases(name)], [i.label for i in invariants(name)]):
+        assert labels
+        assert len(set(labels)) == len(labels)
+        assert not any(" " in label for label in labels)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("kernel", "backend", "case"), AGREEMENTS)
+@pytest.mark.parametrize(("kernel", "backend", "trial"), agreements())
 def test_backend_agrees_with_reference(
-    kernel: Kernel, backend: str, case: Case, dtype: str, device: str
+    kernel: Kernel, backend: str, trial: Trial, device: str
 ) -> None:
-    finding = check(kernel, backend, case, dtype, device)
+    hold(agrees(kernel, backend, trial, device))
+
+
+@pytest.mark.parametrize(("kernel", "backend", "invariant", "dtype"), relations())
+def test_backend_obeys_invariants(
+    kernel: Kernel, backend: str, invariant: Invariant, dtype: str, device: str
+) -> None:
+    hold(obeys(kernel, backend, invariant, dtype, device, SEED))
+
+
+def hold(finding: Finding) -> None:
     if finding.refused:
-        pytest.skip(f"{backend}: {finding.refused}")
+        pytest.skip(f"{finding.backend}: {finding.refused}")
     assert not finding.problem
-
-
-def double(x: np.ndarray) -> np.ndarray:
-    """A kernel that is easily got wrong on purpose."""
-    return 2 * x
-
-
-@pytest.mark.parametrize(
-    ("defect", "problem"),
-    [
-        (lambda x: 2 * x * (1 + 1e-5), "off by 1.0e-05, more than"),
-        (lambda x: np.where(x > 0, 2 * x, np.nan), "off by inf"),
-        (lambda x: (2 * x).astype("float16"), "of float16, not"),
-        (lambda x: 2 * x[:1], "gave .1, 3. of float32, not .2, 3."),
-        (lambda x: np.add(x, x, out=x), "changed its inputs in place"),
-    ],
-    ids=["too-coarse", "nan", "other-dtype", "other-shape", "in-place"],
-)
-def test_check_finds_what_is_wrong(
-    defect: object, problem: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    backend = Backend("unused", "numpy")
-    monkeypatch.setattr("claimbench.kernels._dispatch.KERNELS", {})
-    kernel = Kernel(double, {"wrong": backend}, validate=lambda *_, **__: None)
-    monkeypatch.setattr(kernel, "on", lambda _: defect)
-    case = Case("one", (np.array([[1.0, -2.0, 3.0], [0.5, -0.1, 0.0]]),))
-    finding = check(kernel, "wrong", case, "float32", "cpu")
-    assert not finding.refused
-    with pytest.raises(AssertionError, match=problem):
-        assert not finding.problem, finding.problem
