@@ -63,8 +63,8 @@ PEERS = [
     Peer("neural_tangents", "ntk_gram", ".neural_tangents"),
     Peer("neural_tangents", "cntk_gram", ".neural_tangents", (2, 4, 8, 32)),
     Peer("released_recursion", "ntk_gram", ".released_recursion"),
-    Peer("unfused", "cntk_gram", ".unfused", (1, 4)),
-    Peer("torch_eager", "cntk_gram", ".torch_eager", (1, 4, 8)),
+    Peer("unfused", "cntk_gram", ".unfused", (1, 2)),
+    Peer("torch_eager", "cntk_gram", ".torch_eager", (1, 2, 4, 8)),
     Peer("torch_compiled", "cntk_gram", ".torch_compiled", (2, 8)),
     Peer("vmap_grad", "empirical_ntk_gram", ".vmap_grad"),
 ]

@@ -19,8 +19,8 @@ from .workloads import Workload
 SETS = 2
 """Inputs of one turn; a turn of several calls has them in rotation."""
 
-LEAST = 2.0
-"""Seconds that the rounds of a shape get, and a quarter of them a call, however late it is."""
+LEAST, LONGEST = 0.5, 3.0
+"""Seconds of a call between which a part of the shape is chosen, however much time there is."""
 
 Tell = Callable[[str], None]
 
@@ -108,7 +108,7 @@ def compare(
     able = [entrant for entrant in found if isinstance(entrant, Entrant)]
     tell(f"making {len(able)} contenders ready")
     contenders: list[Contender] = []
-    longest_s = max(seconds / (2 * len(able)), LEAST / 4) if able else 0
+    longest_s = min(max(seconds / (4 * max(len(able), 1)), LEAST), LONGEST)
     try:
         truth: Truth | None = None
         for entrant in able:
@@ -118,7 +118,8 @@ def compare(
                 continue
             contenders.append(outcome)
             truth = truth or Truth(outcome.part)
-        left = max(seconds - (clock() - began), LEAST)
+        # Compiling may have taken the whole share; times without rounds would be none.
+        left = max(seconds - (clock() - began), seconds / 3)
         costs = [rounds.turn_s(contender.call_s) for contender in contenders]
         allotted = rounds.allot(costs, settings.rounds, left)
         total = sum(cost * count for cost, count in zip(costs, allotted, strict=True))
