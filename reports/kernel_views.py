@@ -6,14 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from claimbench.kernels import KERNELS
 from claimbench.suite.definitions import Claim, TierName
 
-from . import figures, tables, words
+from . import bench_records, figures, tables, words
 from .figures import Figure, History, Panel, Point
 from .history import Commit, Timing
 from .tables import Cell, Table
+
+if TYPE_CHECKING:
+    from claimbench.suite.kernel_bench import BenchRecord
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class KernelPage:
     Attributes:
         about: what it computes, from its own documentation.
         users: claims that stand on it: (title, link).
+        peers: backends beside peers, a table for each record of `kernels bench`.
         missing: what was not measured; empty where all was.
     """
 
@@ -33,6 +38,7 @@ class KernelPage:
     figures: tuple[Figure, ...]
     latest: Table
     across: Table
+    peers: tuple[Table, ...]
     missing: str
 
 
@@ -100,15 +106,25 @@ def kernel_pages(
     timings: Sequence[Timing],
     commits: Sequence[Commit],
     links: Mapping[str, str],
+    benches: Sequence[BenchRecord] = (),
 ) -> list[KernelPage]:
     """A page for each kernel that a claim stands on or that was timed.
 
     Args:
         links: from the id of a claim to its page.
+        benches: records of `kernels bench`, whose peers asv does not know.
     """
-    names = dict.fromkeys([*(c.kernel for c in claims), *(t.kernel for t in timings)])
+    compared = (row.kernel for bench in benches for row in bench.rows)
+    names = {*(c.kernel for c in claims), *(t.kernel for t in timings), *compared}
     return [
-        _page(name, [c for c in claims if c.kernel == name], _of(name, timings), commits, links)
+        _page(
+            name,
+            [c for c in claims if c.kernel == name],
+            _of(name, timings),
+            commits,
+            links,
+            tuple(bench_records.comparisons(name, benches)),
+        )
         for name in sorted(names)
     ]
 
@@ -127,6 +143,7 @@ def _page(
     timings: Sequence[Timing],
     commits: Sequence[Commit],
     links: Mapping[str, str],
+    peers: tuple[Table, ...],
 ) -> KernelPage:
     last = _newest_timed(timings, commits)
     current = [t for t in timings if last and t.commit == last.sha]
@@ -139,6 +156,7 @@ def _page(
         figures=tuple(_histories(name, timings, commits)),
         latest=_latest(current, last),
         across=_across(timings, commits),
+        peers=peers,
         missing=_missing(last, commits),
     )
 

@@ -18,7 +18,7 @@ from claimbench.suite import records
 from claimbench.suite.definitions import Claim
 from claimbench.suite.rules import Outcome
 
-from . import charts, history, tables, views, words
+from . import bench_records, charts, history, tables, views, words
 from .claim_views import ClaimPage
 from .figures import Figure
 from .tables import Table
@@ -56,7 +56,8 @@ def build(results: Path, out: Path, asv_results: Path | None, claims: Sequence[C
     """Read everything and write the report; returns the path of its first page."""
     found = records.read(results)
     timings = history.timings(asv_results) if asv_results and asv_results.is_dir() else []
-    made = views.report(claims, found, timings, history.commits(found, timings))
+    commits = history.commits(found, timings)
+    made = views.report(claims, found, timings, commits, bench_records.read(results))
     return write_report(made, out)
 
 
@@ -70,7 +71,7 @@ def write_report(report: Report, out: Path, draw: Draw = charts.draw) -> Path:
         _data(out, claim.file, claim_tables(claim))
     for kernel in report.kernels:
         _page(out, kernel.file, "kernel.html.j2", stamp, draw, page=kernel)
-        _data(out, kernel.file, (kernel.latest, kernel.across))
+        _data(out, kernel.file, (kernel.latest, *kernel.peers, kernel.across))
     _data(out, "index.html", (report.index.table, report.index.commits))
     _write(out / "results.json", tables.dump(report.results))
     return first

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from claimbench.suite.definitions import Claim, digest
 from claimbench.suite.records import Record
@@ -19,6 +19,9 @@ from .kernel_views import KernelPage
 from .published import beside
 from .standings import Standing, standings
 from .tables import Table
+
+if TYPE_CHECKING:
+    from claimbench.suite.kernel_bench import BenchRecord
 
 ORDER = (Outcome.REFUTED, Outcome.INCONCLUSIVE, Outcome.SUPPORTED, Outcome.NOT_MEASURED)
 """What needs a look stands first."""
@@ -93,6 +96,7 @@ def report(
     records: Sequence[Record],
     timings: Sequence[Timing],
     commits: Sequence[Commit],
+    benches: Sequence[BenchRecord] = (),
 ) -> Report:
     """The whole report, from what was measured; the last of the commits is judged."""
     found = standings(claims, records, timings, commits)
@@ -100,7 +104,7 @@ def report(
     return Report(
         index=_index(found, claims, commits),
         claims=tuple(claim_views.claim_page(standing) for standing in found),
-        kernels=tuple(kernel_views.kernel_pages(claims, timings, commits, links)),
+        kernels=tuple(kernel_views.kernel_pages(claims, timings, commits, links, benches)),
         results=results.as_json(found, commits),
     )
 
