@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _compiled
 from ._activation import P, Q
+from ._composition import composed
 from ._windows import Padding, Window, axis_weights
 
 SIZES = (
@@ -63,25 +64,17 @@ def on(
     padding: Padding = "zeros",
 ) -> np.ndarray:
     """The kernel by one library, on so many threads."""
-    layers = sorted(set(depths))
-    order = [layers.index(depth) for depth in depths]
     others = x1 if x2 is None else x2
 
-    def pooled(mirror: bool) -> np.ndarray:
+    def pooled(mirror: bool, layers: list[int]) -> np.ndarray:
         z = others[..., ::-1] if mirror else others
         asked = (layers, windows, get, frozen_ends, padding)
         if x2 is not None and _waste(library, len(z)) > _waste(library, len(x1)):
             # K(x, z) = K(z, x), and the images of one side fill the lanes of vectors.
-            return _pooled(library, threads, z, x1, False, *asked).swapaxes(-1, -2)[:, order]
-        return _pooled(library, threads, x1, z, x2 is None, *asked)[:, order]
+            return _pooled(library, threads, z, x1, False, *asked).swapaxes(-1, -2)
+        return _pooled(library, threads, x1, z, x2 is None, *asked)
 
-    plain = pooled(mirror=False)
-    flipped = (plain + pooled(mirror=True)) / 2 if any(flips) else plain
-    grams = []
-    for flip in flips:
-        values = flipped if flip else plain
-        grams.append([values[0 if process == "nngp" else -1] for process in get])
-    return np.array(grams, x1.dtype)
+    return np.array(composed(pooled, depths, flips, get), x1.dtype)
 
 
 def _waste(library: ctypes.CDLL, images: int) -> float:
@@ -111,7 +104,7 @@ def _pooled(
     parts = min(PARTS, reach1 + 1) if n * m < FEW_PAIRS else 1
     out = np.empty((parts, len({*get}), len(layers), len(windows), n, m))
     first = np.ascontiguousarray(x, np.float32)
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "x": first,
         "z": first if x is z else np.ascontiguousarray(z, np.float32),
         "row_weights": weights[0].astype(np.float32),

@@ -29,6 +29,7 @@ from torch.nn import functional
 
 from .. import _nvrtc
 from ._activation import P, Q
+from ._composition import composed
 from ._windows import Padding, Window, axis_weights
 
 FOLDER = Path(__file__).parent / "cuda"
@@ -245,14 +246,9 @@ def cntk_gram(
     padding: Padding = "zeros",
 ) -> Tensor:
     others = x1 if x2 is None else x2
-    layers = sorted(set(depths))
-    order = [layers.index(depth) for depth in depths]
-    kinds = [0 if process == "nngp" else -1 for process in get]
 
-    def pooled(images: Tensor) -> Tensor:
-        options = (layers, windows, "ntk" in get, frozen_ends, padding)
-        return _pooled(x1, images, x2 is None, *options)[kinds][:, order]
+    def pooled(mirror: bool, layers: list[int]) -> Tensor:
+        z = others.flip(-1) if mirror else others
+        return _pooled(x1, z, x2 is None, layers, windows, "ntk" in get, frozen_ends, padding)
 
-    plain = pooled(others)
-    flipped = (plain + pooled(others.flip(-1))) / 2 if any(flips) else plain
-    return torch.stack([flipped if flip else plain for flip in flips])
+    return torch.stack(composed(pooled, depths, flips, get))

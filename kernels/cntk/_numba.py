@@ -27,6 +27,7 @@ import numpy as np
 from numba import njit, prange
 
 from ._activation import P, Q
+from ._composition import composed
 from ._tables import norms
 from ._windows import Padding, Window, axis_weights
 
@@ -383,6 +384,8 @@ def _pooled(
     start = F(not frozen_ends)
     _all_pairs(x, z, maps, slots, width, want_ntk, start, padding == "circular", first, second, out)
     out = out[..., :m]
+    if want_ntk and frozen_ends:
+        out[1] -= out[0]
     if x2 is None:
         below = np.tri(n, k=-1, dtype=bool)
         out[..., below] = out.swapaxes(-1, -2)[..., below]
@@ -400,18 +403,7 @@ def cntk_gram(
     frozen_ends: bool = False,
     padding: Padding = "zeros",
 ) -> np.ndarray:
-    layers = sorted(set(depths))
-    order = [layers.index(depth) for depth in depths]
+    def pooled(mirror: bool, layers: list[int]) -> np.ndarray:
+        return _pooled(x1, x2, mirror, layers, windows, "ntk" in get, frozen_ends, padding)
 
-    def pooled(mirror: bool) -> np.ndarray:
-        want_ntk = "ntk" in get
-        return _pooled(x1, x2, mirror, layers, windows, want_ntk, frozen_ends, padding)[:, order]
-
-    plain = pooled(mirror=False)
-    flipped = (plain + pooled(mirror=True)) / 2 if any(flips) else plain
-    grams = []
-    for flip in flips:
-        values = flipped if flip else plain
-        tangent = values[-1] - values[0] if frozen_ends else values[-1]
-        grams.append([values[0] if process == "nngp" else tangent for process in get])
-    return np.array(grams, x1.dtype)
+    return np.array(composed(pooled, depths, flips, get), x1.dtype)

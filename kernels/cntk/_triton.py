@@ -26,6 +26,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ._activation import P, Q
+from ._composition import composed
 from ._tables import norms
 from ._windows import Padding, Window, axis_weights
 
@@ -262,6 +263,8 @@ def _pooled(
         gram[..., i, j] = values
         if symmetric:
             gram[..., j, i] = values
+    if want_ntk and frozen_ends:
+        gram[1] -= gram[0]
     return gram
 
 
@@ -277,20 +280,9 @@ def cntk_gram(
     padding: Padding = "zeros",
 ) -> Tensor:
     others = x1 if x2 is None else x2
-    layers = sorted(set(depths))
-    order = [layers.index(depth) for depth in depths]
 
-    def pooled(images: Tensor) -> Tensor:
-        symmetric, want_ntk = x2 is None, "ntk" in get
-        return _pooled(x1, images, symmetric, layers, windows, want_ntk, frozen_ends, padding)[
-            :, order
-        ]
+    def pooled(mirror: bool, layers: list[int]) -> Tensor:
+        z = others.flip(-1) if mirror else others
+        return _pooled(x1, z, x2 is None, layers, windows, "ntk" in get, frozen_ends, padding)
 
-    plain = pooled(others)
-    flipped = (plain + pooled(others.flip(-1))) / 2 if any(flips) else plain
-    grams = []
-    for flip in flips:
-        values = flipped if flip else plain
-        tangent = values[-1] - values[0] if frozen_ends else values[-1]
-        grams.append(torch.stack([values[0] if p == "nngp" else tangent for p in get]))
-    return torch.stack(grams).to(x1.dtype)
+    return torch.stack(composed(pooled, depths, flips, get)).to(x1.dtype)

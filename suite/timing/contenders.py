@@ -104,6 +104,8 @@ def _backend(workload: Workload, backend: str, device: str) -> Entrant | Absent:
     if backend == "reference":
         start = partial(InProcess, kernel.reference, workload, arrays, "cpu")
         return Entrant(backend, "reference", parts(workload, GROWING), start)
+    if checks.is_emulated(backend):
+        return _absent(workload, backend, "backend", "it is emulated, which says nothing of a GPU")
     if device == "cuda" and arrays == "numpy":
         return _absent(workload, backend, "backend", "it runs on the CPU")
     case = workload.case(workload.arrays(0))

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from claimbench.kernels import KERNELS, Backend, Kernel, _cases, checks
+from claimbench.kernels import KERNELS, Backend, Kernel, _cases, _poison, checks
 from claimbench.kernels.checks import Case, Invariant
 
 Register = Callable[..., Kernel[..., Any]]
+
+
+@pytest.fixture(autouse=True)
+def unwritten_memory_is_nan() -> Iterator[None]:
+    """So that no test passes by what memory happened to hold."""
+    with _poison.allocated_is_nan(64, "cpu"):
+        yield
 
 
 def double(x: np.ndarray) -> np.ndarray:

@@ -29,12 +29,6 @@ def test_without_a_threshold_the_sides_differ_by_the_correlation() -> None:
     np.testing.assert_array_equal(positive * negative, 0)
 
 
-def test_negated_filters_swap_the_sides() -> None:
-    x, filters = images(2, 2, 5, 5), images(3, 2, 3, 3)
-    swapped = np.roll(coates_ng_features(x, -filters), 3, axis=1)
-    np.testing.assert_allclose(swapped, coates_ng_features(x, filters), rtol=1e-12)
-
-
 def test_torch_backend_has_the_gradient_of_the_correlation() -> None:
     x = torch.from_numpy(images(2, 2, 5, 6)).requires_grad_()
     filters = torch.from_numpy(images(3, 2, 3, 3)).requires_grad_()

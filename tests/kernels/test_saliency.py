@@ -24,13 +24,6 @@ def test_a_shut_mask_shows_the_fillers_and_an_open_one_the_image() -> None:
     np.testing.assert_array_equal(opened, np.repeat(images[:, None], 3, axis=1))
 
 
-@pytest.mark.parametrize("scale", [1, 3, 4])
-def test_weights_of_zero_show_the_mean_of_image_and_filler(scale: int) -> None:
-    images, weights, fillers = inputs(2, 2, 1, 6, 5, scale)
-    blended = saliency_mask(images, 0 * weights, fillers, scale=scale)
-    np.testing.assert_allclose(blended, (images[:, None] + fillers) / 2, rtol=1e-12)
-
-
 def test_a_mask_without_upsampling_acts_on_each_pixel_alone() -> None:
     images, weights, fillers = inputs(1, 1, 1, 3, 4, 1)
     mask = 1 / (1 + np.exp(-weights))
