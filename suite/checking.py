@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -14,6 +14,7 @@ from claimbench.kernels import KERNELS
 
 from .data import DATASETS
 from .definitions import Call, Claim, DefinitionError, Problem, build, claim_files, parse
+from .project import followed, root
 from .registry import load_plugins, unknown
 from .vocabulary import REGISTRIES
 
@@ -39,9 +40,10 @@ def load_claims(only: Iterable[str] = ()) -> list[Claim]:
     Raises:
         DefinitionError: with a line for each thing that is wrong, or for an id that no claim has.
     """
-    results = [check(path) for path in all_claim_files()]
+    paths = all_claim_files()
+    results = [check(path) for path in paths]
     complaints = [c for result in results if isinstance(result, list) for c in result]
-    if complaints:
+    if complaints := [*complaints, *doubles(paths)]:
         raise DefinitionError("\n".join(map(str, complaints)))
     claims = {claim.id: claim for claim in results if isinstance(claim, Claim)}
     if missing := [name for name in only if name not in claims]:
@@ -49,13 +51,33 @@ def load_claims(only: Iterable[str] = ()) -> list[Claim]:
     return [claims[name] for name in only] or list(claims.values())
 
 
+def doubles(paths: Sequence[Traversable]) -> Iterator[Complaint]:
+    """Two packages may bring claims of one name, and neither may hide the other."""
+    first: dict[str, Traversable] = {}
+    for path in paths:
+        if (other := first.setdefault(path.name, path)) is not path:
+            name = path.name.removesuffix(".toml")
+            yield Complaint(_short(path), 1, 1, "", f"{_short(other)} is called {name!r} too")
+
+
+def followed_claims() -> list[Claim]:
+    """The claims that the repository at hand names in its pyproject.toml; all where it does not."""
+    return load_claims(followed(root()))
+
+
+def followed_claims_at_hand() -> list[Claim]:
+    """Those of them that are installed: a commit that is measured need not have them all yet."""
+    names = followed(root())
+    return [claim for claim in load_claims() if not names or claim.id in names]
+
+
 @cache
 def all_claim_files() -> list[Traversable]:
     """Our claim files, and those in the `claims/` folder beside each plug-in's module."""
     found = claim_files()
-    for plugin in load_plugins():
-        folder = files(plugin.__spec__.parent or plugin.__name__) / "claims"
-        if folder.is_dir():
+    for package in {plugin.__spec__.parent for plugin in load_plugins() if plugin.__spec__}:
+        folder = files(package) / "claims" if package else None
+        if folder and folder.is_dir():
             found += [path for path in folder.iterdir() if path.name.endswith(".toml")]
     return sorted(found, key=lambda path: path.name)
 

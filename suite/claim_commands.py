@@ -12,7 +12,7 @@ from rich.table import Table
 from . import records
 from .answers import ALL_GOOD, WRONG_USAGE, last_verdicts, print_json, print_table
 from .cells import cells
-from .checking import Complaint, all_claim_files, check, load_claims
+from .checking import Complaint, all_claim_files, check, doubles, load_claims
 from .definitions import Claim, DefinitionError, TierName, schema, tier_names
 from .registry import unknown
 
@@ -106,6 +106,7 @@ def check_files(paths: Sequence[Path], print_schema: bool, as_json: bool) -> int
     found = [*_claim_paths(paths)] if paths else all_claim_files()
     results = [check(path) for path in found]
     complaints = [c for result in results if isinstance(result, list) for c in result]
+    complaints += doubles(found)
     if as_json:
         print_json([vars(complaint) for complaint in complaints])
     else:

@@ -16,12 +16,13 @@ from claimbench.kernels import KERNELS, checks
 from .answers import ALL_GOOD, INCONCLUSIVE, REFUTED, print_json, print_table
 from .checking import load_claims
 from .definitions import DefinitionError
-from .registry import unknown
+from .registry import load_plugins, unknown
 from .runner import resolve_device
 
 
 def list_kernels(as_json: bool) -> int:
-    users = {name: [c.id for c in load_claims() if c.kernel == name] for name in KERNELS}
+    claims = load_claims()
+    users = {name: [c.id for c in claims if c.kernel == name] for name in KERNELS}
     rows: list[dict[str, Any]] = [
         {"kernel": name, "backends": list(kernel.backends), "claims": users[name]}
         for name, kernel in KERNELS.items()
@@ -37,6 +38,8 @@ def list_kernels(as_json: bool) -> int:
 
 
 def named(kernels: Sequence[str]) -> list[str]:
+    """The kernels asked for, or all of them, with the backends that plug-ins bring."""
+    load_plugins()
     for name in kernels:
         if name not in KERNELS:
             raise DefinitionError(unknown("kernel", name, KERNELS))

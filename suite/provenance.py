@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -17,9 +17,12 @@ from pathlib import Path
 import claimbench.kernels
 
 from .definitions import Scalar
+from .registry import load_plugins
 
 DISTRIBUTIONS = ("captum", "numba", "numpy", "scikit-learn", "scipy", "torch", "triton")
 """Those whose version can matter to a result."""
+SOURCES = {".c", ".cpp", ".cu", ".h", ".py"}
+LIBRARIES = {".dll", ".dylib", ".pyd", ".so"}
 
 
 def git(*arguments: str) -> str | None:
@@ -49,16 +52,27 @@ def commit() -> str:
 
 @cache
 def code(*functions: Callable[..., object]) -> str:
-    """Digest of the sources of the kernels and of the modules that define `functions`."""
-    kernels = Path(claimbench.kernels.__path__[0])
-    sources = sorted(
-        path for path in kernels.rglob("*") if path.suffix in {".py", ".cpp", ".h", ".cu"}
-    )
+    """Digest of the sources of kernels and plug-ins, and of the modules that define `functions`."""
+    sources = _files(Path(claimbench.kernels.__path__[0]), SOURCES)
     modules = sorted({inspect.getsourcefile(function) or "" for function in functions})
     hashed = hashlib.sha256()
-    for path in [*sources, *map(Path, modules)]:
+    for path in [*sources, *_of_plugins(), *map(Path, modules)]:
         hashed.update(path.name.encode() + path.read_bytes())
     return hashed.hexdigest()
+
+
+def _of_plugins() -> Iterator[Path]:
+    """The packages that may bring backends; what they compile may be here as a library alone."""
+    for name in sorted({plugin.__name__.partition(".")[0] for plugin in load_plugins()}):
+        package = sys.modules[name]
+        if not hasattr(package, "__path__"):
+            yield Path(package.__file__ or "")
+        for folder in getattr(package, "__path__", ()):
+            yield from _files(Path(folder), SOURCES | LIBRARIES)
+
+
+def _files(folder: Path, suffixes: set[str]) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix in suffixes)
 
 
 @cache

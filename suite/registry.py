@@ -10,8 +10,9 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from itertools import product
+from types import ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from .definitions import Call, DefinitionError, Scalar
@@ -25,6 +26,10 @@ SHOWN = 12  # names that a message lists before it stops
 
 class MissingExtra(RuntimeError):
     """Something optional is not installed; the message has the line that installs it."""
+
+
+class PluginError(RuntimeError):
+    """A module that an installed package names for us cannot be imported."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,21 @@ def unknown(noun: str, name: object, known: Iterator[str] | Any) -> str:
     return f"no {noun} is called {name!r}; {hint}"
 
 
-def load_plugins() -> list[Any]:
-    """Import the modules that installed packages name in the entry-point group `claimbench`."""
-    return [point.load() for point in entry_points(group="claimbench")]
+def load_plugins() -> list[ModuleType]:
+    """Import the modules that installed packages name in the entry-point group `claimbench`.
+
+    Raises:
+        PluginError: if one cannot be imported, for without it something would be missing unseen.
+    """
+    return [_loaded(point) for point in entry_points(group="claimbench")]
+
+
+def _loaded(point: EntryPoint) -> ModuleType:
+    try:
+        module: ModuleType = point.load()
+    except Exception as e:
+        raise PluginError(
+            f"{point.value}, the entry point {point.name!r} in the group claimbench, cannot be "
+            f"imported ({type(e).__name__}: {e}); mend its package or uninstall it"
+        ) from e
+    return module

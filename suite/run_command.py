@@ -25,7 +25,7 @@ from .answers import (
 )
 from .answers import as_json as verdict_as_json
 from .cells import Cell, cells
-from .checking import load_claims
+from .checking import followed_claims, load_claims
 from .data_commands import use_mirror
 from .definitions import Claim, DefinitionError, TierName
 from .progress import progress
@@ -51,7 +51,8 @@ def run_claims(
     open_report: bool,
 ) -> int:
     use_mirror(data)
-    chosen = _with_tier(load_claims(names), tier, named=bool(names))
+    asked = load_claims(names) if names else followed_claims()
+    chosen = _with_tier(asked, tier, named=bool(names))
     wanted = [cell for claim in chosen for cell in cells(claim, tier, only=method)]
     if not wanted:
         labels = sorted({label for claim in chosen for label in claim.methods_of(tier)})

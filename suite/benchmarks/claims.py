@@ -1,4 +1,4 @@
-"""The smoke tier of each claim: error and seconds of each method, shortfall of each rule.
+"""The smoke tier of the claims followed: error and seconds of methods, shortfall of rules.
 
 asv has no direction: lower is better to it, so it is given errors and shortfalls. Every value comes
 from a record, and the records go to the results folder, where report and gate find them by commit.
@@ -15,8 +15,9 @@ from typing import Any
 
 from .. import provenance, records, runner
 from ..cells import cells
-from ..checking import load_claims
+from ..checking import followed_claims_at_hand
 from ..definitions import Claim, TierName, digest
+from ..project import root
 from ..records import Record
 from ..verdicts import judge
 
@@ -25,8 +26,7 @@ TIER: TierName = "smoke"
 
 def _results() -> Path:
     """The results folder of the project that asv was started for."""
-    root = os.environ.get("ASV_CONF_DIR", ".")
-    return Path(os.environ.get("CLAIMBENCH_RESULTS", Path(root, "results")))
+    return Path(os.environ.get("CLAIMBENCH_RESULTS", root() / "results"))
 
 
 def measured(claim: Claim, method: str | None = None) -> list[Record]:
@@ -116,7 +116,7 @@ def _class(
     return type(name, (), facts | functions)
 
 
-for _claim in load_claims():
+for _claim in followed_claims_at_hand():
     if TIER in _claim.tiers:
         for _made in (_of_methods(_claim), _of_rules(_claim)):
             globals()[_made.__name__] = _made

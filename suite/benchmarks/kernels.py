@@ -1,4 +1,4 @@
-"""Time, memory and error of each kernel on each backend, on the shapes that the claims use."""
+"""Time, memory and error of each kernel on each backend, on shapes of the claims followed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from claimbench.kernels import KERNELS, checks
 
-from ..checking import load_claims
+from ..checking import followed_claims_at_hand
 from ..definitions import Shape
 from ..kernel_shapes import inputs
 from ..runner import resolve_device
 
-SHAPES: dict[str, dict[str, Shape]] = {name: {} for name in KERNELS}
-for _claim in load_claims():
+SHAPES: dict[str, dict[str, Shape]] = {}
+for _claim in followed_claims_at_hand():
     for _label, _shape in _claim.shapes.items():
         if _shape.tier == "smoke":
-            SHAPES[_claim.kernel][f"{_claim.id}.{_label}"] = _shape
+            SHAPES.setdefault(_claim.kernel, {})[f"{_claim.id}.{_label}"] = _shape
 
 
 def _class_name(name: str) -> str:
@@ -76,4 +76,4 @@ def _benchmark(name: str, shapes: Iterable[str]) -> type:
     )
 
 
-globals().update({_class_name(name): _benchmark(name, s) for name, s in SHAPES.items() if s})
+globals().update({_class_name(name): _benchmark(name, s) for name, s in SHAPES.items()})
