@@ -23,8 +23,15 @@ app = typer.Typer(
 data_app = typer.Typer(help="Data sets: where they come from, fetch them, verify them.")
 kernels_app = typer.Typer(help="Kernels: correctness first, then time.")
 new_app = typer.Typer(help="Scaffolds.")
+results_app = typer.Typer(help="Results folders: joined, and read for what got worse slowly.")
 ci_app = typer.Typer(help="Continuous integration.")
-for name, part in (("data", data_app), ("kernels", kernels_app), ("new", new_app), ("ci", ci_app)):
+for name, part in {
+    "data": data_app,
+    "kernels": kernels_app,
+    "results": results_app,
+    "new": new_app,
+    "ci": ci_app,
+}.items():
     app.add_typer(part, name=name, no_args_is_help=True)
 
 
@@ -248,6 +255,19 @@ def kernels_bench(
         budget_s=budget,
         as_json=json,
     )
+
+
+@results_app.command("merge")
+def results_merge(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="FOLDER...", exists=True, file_okay=False, help="Results folders."),
+    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where to; one of them, if there.")],
+    json: Json = False,
+) -> None:
+    """Join results folders of several machines or jobs; in any order, as often as you like."""
+    _do(".merging:merge_results", folders, out, json)
 
 
 @new_app.command("claim")

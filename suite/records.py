@@ -1,7 +1,7 @@
 """Records: what was run and what came out, one line of JSON a cell, never changed once written.
 
-A results folder holds any number of `*.jsonl` files; merging two folders is putting their files
-into one. A record is whole in itself, so that a verdict can be remade from files years later.
+A results folder holds any number of `*.jsonl` files, one for each run; `merging` joins folders. A
+record is whole in itself, so that a verdict can be remade from files years later.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from claimbench.kernels import KERNELS
-from claimbench.suite.cli import app, ci_app, data_app, kernels_app, new_app
+from claimbench.suite.cli import app, ci_app, data_app, kernels_app, new_app, results_app
 from claimbench.suite.vocabulary import REGISTRIES
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,14 @@ def test_every_kernel_and_backend_is_described(kernel: str) -> None:
 
 @pytest.mark.parametrize(
     ("typer_app", "above"),
-    [(app, ""), (ci_app, "ci "), (data_app, "data "), (kernels_app, "kernels "), (new_app, "new ")],
+    [
+        (app, ""),
+        (ci_app, "ci "),
+        (data_app, "data "),
+        (kernels_app, "kernels "),
+        (new_app, "new "),
+        (results_app, "results "),
+    ],
 )
 def test_every_command_is_described(typer_app: object, above: str) -> None:
     for command in typer_app.registered_commands:  # type: ignore[attr-defined]

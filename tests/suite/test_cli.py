@@ -59,6 +59,7 @@ def test_list_knows_the_four_claims_and_what_they_cost(tmp_path: Path) -> None:
         (["run", "--tier", "huge"], "Invalid value for '--tier'"),
         (["nonsense"], "No such command"),
         (["gate", "no_such_commit", "HEAD"], "no_such_commit"),
+        (["results", "merge", "no_such_folder", "--out", "out"], "'no_such_folder' does not exist"),
     ],
 )
 def test_wrong_usage_is_2_and_says_the_way_out(
