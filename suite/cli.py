@@ -270,6 +270,14 @@ def results_merge(
     _do(".merging:merge_results", folders, out, json)
 
 
+@results_app.command("drift")
+def results_drift(
+    results: Results = RESULTS, asv_results: AsvResults = ASV_RESULTS, json: Json = False
+) -> None:
+    """What got worse over the history in steps too small for the gate; needs asv."""
+    _do("claimbench.reports.drift:run", results, asv_results, json)
+
+
 @new_app.command("claim")
 def new_claim(
     name: Annotated[str, typer.Argument(help="Id: author, year, statement, in snake case.")],
