@@ -32,13 +32,20 @@ def published_folds(data: Data, trial: int) -> tuple[Part, ...]:
 
 
 @protocol()
-def nested_folds(data: Data, trial: int, *, inner: int = 2) -> tuple[Part, ...]:
-    """The same four test folds, with selection by stratified folds inside each training part."""
+def nested_folds(
+    data: Data, trial: int, *, inner: int = 2, pairs: int | None = None
+) -> tuple[Part, ...]:
+    """The same four test folds, with selection by stratified folds inside each training part.
+
+    Args:
+        inner: into how many folds a training part is cut.
+        pairs: how many of these are validated on; all of them where left out.
+    """
     [outer] = published_folds(data, trial)
     folds = []
     for train, test, _ in outer.folds:
-        pairs = _stratified(data.y[train], inner, trial)
-        selection = tuple((train[fit], train[validate]) for fit, validate in pairs)
+        cut = _stratified(data.y[train], inner, trial)[:pairs]
+        selection = tuple((train[fit], train[validate]) for fit, validate in cut)
         folds.append(Fold(train, test, selection))
     return (Part({}, tuple(folds)),)
 

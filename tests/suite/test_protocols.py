@@ -47,6 +47,15 @@ def test_nested_selection_never_sees_a_test_sample() -> None:
         assert not seen & set(fold.test.tolist())
 
 
+def test_nested_selection_may_rest_on_some_of_its_folds() -> None:
+    both, one = (nested_folds(data(LABELS), 0, pairs=pairs)[0].folds for pairs in (None, 1))
+    assert [len(fold.selection) for fold in both] == [2] * 4
+    for fold, first in zip(both, one, strict=True):
+        [(fit, validate)] = first.selection
+        assert np.array_equal(fit, fold.selection[0][0])
+        assert np.array_equal(validate, fold.selection[0][1])
+
+
 def test_few_samples_are_balanced_and_each_draw_holds_the_smaller() -> None:
     parts = few_samples(data(LABELS), 1, n=[3, 9, 30], test=20)
     assert [part.at for part in parts] == [{"n": 3}, {"n": 9}, {"n": 30}]
