@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -85,6 +86,13 @@ def _halved(make: Callable[[], Any]) -> Callable[[], Any]:
         return module
 
     return made
+
+
+def missing(arrays: str) -> str | None:
+    """Why there can be no such arrays here, or `None`."""
+    if arrays == "torch" and find_spec("torch") is None:
+        return "torch is not installed (pip install 'claimbench[torch]')"
+    return None
 
 
 def given(case: Case, arrays: str, dtype: str, device: str) -> list[Any]:

@@ -20,15 +20,26 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ._cases import Case, Modules, as_numpy, cases, changed, drawn, given, keywords, whole
+from ._cases import (
+    Case,
+    Modules,
+    as_numpy,
+    cases,
+    changed,
+    drawn,
+    given,
+    keywords,
+    missing,
+    whole,
+)
 from ._conduct import Fault, Inputs, Refused, Wanted, Wrong, attempt, conduct
 from ._dispatch import KERNELS, Kernel
 from ._surroundings import surroundings
 
 __all__ = [
     "DTYPES", "Case", "Fault", "Finding", "Invariant", "Reference", "Trial", "agrees", "as_numpy",
-    "cases", "check", "check_all", "given", "invariants", "is_emulated", "keywords", "obeys",
-    "relative_error", "trials",
+    "cases", "check", "check_all", "given", "invariants", "is_emulated", "keywords", "missing",
+    "obeys", "relative_error", "trials",
 ]  # fmt: skip
 
 FLOOR = 4  # units of rounding: lets a backend differ where the reference happens to be exact
@@ -194,6 +205,8 @@ def agrees(kernel: Kernel[..., Any], backend: str, trial: Trial, device: str) ->
 
 def _inputs(kernel: Kernel[..., Any], backend: str, case: Case, dtype: str, device: str) -> Inputs:
     """A case as the backend takes it, which it may refuse."""
+    if reason := missing(kernel.backends[backend].arrays):
+        raise Refused(reason)
     args = given(case, kernel.backends[backend].arrays, dtype, device)
     kwargs = keywords(case, dtype, device)
     if reason := attempt(lambda: kernel.refusal(backend, *args, **kwargs), may_refuse=False):
@@ -257,8 +270,12 @@ def check_all(
     """
     for name in kernels:
         kernel = KERNELS[name]
+        asked = [backend] if backend else list(kernel.backends)
+        if reason := missing(kernel.backends["reference"].arrays):
+            yield from (Finding(name, chosen, "", "", refused=reason) for chosen in asked)
+            continue
         listed, unforeseen = trials(name, dtypes, seed)
-        for chosen in [backend] if backend else kernel.backends:
+        for chosen in asked:
             if chosen not in kernel.backends:
                 yield Finding(name, chosen, "", "", refused="the kernel has no such backend")
                 continue

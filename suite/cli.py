@@ -328,6 +328,7 @@ _EXIT_CODES = {
     "MissingExtra": 4,
     "NoBackend": 4,
     "OSError": 4,
+    "PluginError": 4,
     "RecordError": 4,
 }
 """By name of the exception: importing their modules here would slow every start."""

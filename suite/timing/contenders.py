@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -98,9 +97,8 @@ def _absent(workload: Workload, name: str, kind: Kind, reason: str, wrong: bool 
 def _backend(workload: Workload, backend: str, device: str) -> Entrant | Absent:
     kernel = KERNELS[workload.kernel]
     arrays = kernel.backends[backend].arrays
-    if arrays == "torch" and find_spec("torch") is None:
-        missing = "torch is not installed (pip install 'claimbench[torch]')"
-        return _absent(workload, backend, "backend", missing)
+    if reason := checks.missing(arrays):
+        return _absent(workload, backend, "backend", reason)
     if backend == "reference":
         start = partial(InProcess, kernel.reference, workload, arrays, "cpu")
         return Entrant(backend, "reference", parts(workload, GROWING), start)
