@@ -157,7 +157,6 @@ def test_times_are_of_one_backend_shape_machine_and_environment() -> None:
     assert found[0].subject.endswith("small (box, py3.13)")
     assert [commit for commit, _ in found[0].points] == HISTORY[:3]
     assert [value for _, value in found[0].points] == [t.low for t in here if t.backend == "cpu"]
-    assert {s.tolerance for s in found} == {0.1}
 
 
 def test_a_wrong_backend_another_benchmark_and_a_shape_that_is_gone_have_no_times() -> None:
@@ -168,11 +167,12 @@ def test_a_wrong_backend_another_benchmark_and_a_shape_that_is_gone_have_no_time
     assert list(of_times([], measured, HISTORY)) == []
 
 
-def test_a_wide_tolerance_of_a_shape_stands() -> None:
-    shape = CLAIM.shapes["small"].model_copy(update={"tolerance": 0.4})
-    wide = CLAIM.model_copy(update={"shapes": {"small": shape}})
-    found = of_times([wide], synthetic.timings(wide, HISTORY[:3]), HISTORY)
-    assert {series.tolerance for series in found} == {0.4}
+@pytest.mark.parametrize(("declared", "used"), [(0.4, 0.4), (0.02, 0.1)])
+def test_a_shape_has_its_own_tolerance_and_at_least_a_tenth(declared: float, used: float) -> None:
+    shape = CLAIM.shapes["small"].model_copy(update={"tolerance": declared})
+    claim = CLAIM.model_copy(update={"shapes": {"small": shape}})
+    found = of_times([claim], synthetic.timings(claim, HISTORY[:3]), HISTORY)
+    assert {series.tolerance for series in found} == {used}
 
 
 def of_toys(records: Sequence[Record], **replaced: object) -> list[Series]:

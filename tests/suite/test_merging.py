@@ -93,11 +93,14 @@ def read(folder: Path) -> set[bytes]:
     return set(map(line, records.read(folder)))
 
 
+EARLIER, LATER = b'{"finished": "1"}', b'{"bytes": "less", "finished": "2"}'
+
+
 @pytest.fixture
 def two(tmp_path: Path) -> list[Path]:
     """Two folders that have one record and one name in common."""
-    first = {"a.jsonl": line(MADE[0]) + line(MADE[2]), "bench.json": b'{"finished": "1"}'}
-    second = {"a.jsonl": line(MADE[4]) + line(MADE[0]), "bench.json": b'{"finished": "2"}'}
+    first = {"a.jsonl": line(MADE[0]) + line(MADE[3]), "bench.json": LATER}
+    second = {"a.jsonl": line(MADE[4]) + line(MADE[0]), "bench.json": EARLIER}
     return [written(tmp_path / "one", first), written(tmp_path / "two", second)]
 
 
@@ -106,8 +109,8 @@ def test_records_stand_in_order_of_time_and_the_later_of_other_files_wins(
 ) -> None:
     out = tmp_path / "new" / "out"
     assert merge_results(two, out, as_json=False) == 0
-    assert (out / "a.jsonl").read_bytes() == line(MADE[2]) + line(MADE[4]) + line(MADE[0])
-    assert (out / "bench.json").read_bytes() == b'{"finished": "2"}'
+    assert (out / "a.jsonl").read_bytes() == line(MADE[3]) + line(MADE[4]) + line(MADE[0])
+    assert (out / "bench.json").read_bytes() == LATER
     said = f"{out}: 3 records from 1 files, 3 new here; 1 other files\n"
     assert capsys.readouterr().out == said
 
@@ -116,8 +119,8 @@ def test_a_folder_that_is_there_counts_as_one_of_them(
     two: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (two[0] / "verdicts.json").write_text("what the last run remembers, not merged")
-    for new in (1, 0):
-        merge_results(two, two[0], as_json=True)
+    for folders_given, new in ((two[1:], 1), (two, 0)):
+        merge_results(folders_given, two[0], as_json=True)
         figures = json.loads(capsys.readouterr().out)
         wanted = {"records": 3, "files": 1, "new": new, "other_files": 1}
         assert figures == {"out": str(two[0]), **wanted}
