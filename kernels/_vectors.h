@@ -22,6 +22,7 @@ constexpr int BYTES = 16;
 
 typedef float vf __attribute__((vector_size(BYTES)));
 typedef double vd __attribute__((vector_size(BYTES)));
+typedef float vh __attribute__((vector_size(BYTES / 2)));  // as many lanes as a vd has
 
 template <class T> struct Of;
 template <> struct Of<float> { using type = vf; };

@@ -346,11 +346,10 @@ Tables tables_of(const Problem& problem, int threads) {
             find_norms(problem, pixels, &tables.norms[image * size]);
         };
     });
-    const Norm* known = problem.z == problem.x ? tables.norms.data() : nullptr;
     in_parallel(groups(problem), threads, [&] {
         return [&](long number) {
             tables.groups[number] = group_of(problem, number);
-            fill(problem, known, tables.groups[number]);
+            fill(problem, tables.groups[number]);
         };
     });
     return tables;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../_vectors.h"
+#include "_box.h"
 
 namespace cntk {
 
@@ -40,6 +41,34 @@ struct Norm {
 struct Norms {
     vf scale, inverse;
 };
+
+// A number in double for each lane.
+struct Doubles {
+    vd low, high;
+};
+
+INLINE inline Doubles operator+(const Doubles& a, const Doubles& b) {
+    return {a.low + b.low, a.high + b.high};
+}
+
+INLINE inline Doubles operator*(const Doubles& a, const Doubles& b) {
+    return {a.low * b.low, a.high * b.high};
+}
+
+INLINE inline void put(Doubles& to, const Doubles& from) { to.low = from.low, to.high = from.high; }
+
+INLINE inline Doubles widen(vf v) {
+    vh halves[2];
+    std::memcpy(halves, &v, sizeof v);
+    return {__builtin_convertvector(halves[0], vd), __builtin_convertvector(halves[1], vd)};
+}
+
+INLINE inline vf narrow(const Doubles& v) {
+    const vh halves[2] = {__builtin_convertvector(v.low, vh), __builtin_convertvector(v.high, vh)};
+    vf narrowed;
+    std::memcpy(&narrowed, halves, sizeof narrowed);
+    return narrowed;
+}
 
 // Sums of the nine pixels around each, in place.
 inline void box(const Problem& shape, std::vector<double>& image) {
@@ -76,9 +105,9 @@ inline void find_norms(const Problem& shape, const float* image, Norm* norms) {
         box(shape, variance);
         for (long k = 0; k < shape.pixels(); k++) {
             const double deviation = std::sqrt(variance[k]);
-            norms[k].scale = float(deviation / 3);
-            norms[k].inverse = variance[k] > 0 ? float(1 / deviation) : 0;
-            variance[k] /= 9;
+            norms[k].scale = float(deviation * (1 / 3.));
+            norms[k].inverse = float(deviation) > 0 ? 1 / float(deviation) : 0;
+            variance[k] *= 1 / 9.;
         }
     }
 }
@@ -116,15 +145,15 @@ inline long column_of(const Problem& shape, const Group& group, long lane, long 
     return of < shape.width ? std::max(of, -1L) : -1;
 }
 
-// Copies one row of an image, of `unit` floats a column, to where `column_of` finds it.
-inline void move_row(const Problem& shape, const Group& group, long lane, long unit,
-                     const float* from, float* to) {
+// Copies one row of an image to where `column_of` finds it.
+inline void move_row(const Problem& shape, const Group& group, long lane, const float* from,
+                     float* to) {
     const long width = shape.width, shift = group.shift(lane);
     const long step = shape.circular ? width : group.columns;
     for (long start = shape.circular ? shift - width : shift; start < group.columns;
          start += step) {
         const long left = std::max(start, 0L), right = std::min(start + width, group.columns);
-        std::copy_n(from + (left - start) * unit, (right - left) * unit, to + left * unit);
+        std::copy_n(from + (left - start), right - left, to + left);
     }
 }
 
@@ -138,18 +167,18 @@ inline void into_lanes(const std::vector<float>* streams, long count, vf* vector
     }
 }
 
-// Lays out for a group what `of(image)` points to: `rows` rows, `unit` floats a column.
+// Lays out for a group the rows that `of(image)` points to.
 template <class Of>
-void lay_out(const Problem& shape, const Group& group, long rows, long unit, Of of, vf* vectors) {
-    const long row_size = group.columns * unit, count = rows * row_size;
+void lay_out(const Problem& shape, const Group& group, long rows, Of of, vf* vectors) {
+    const long count = rows * group.columns;
     std::vector<float> streams[SIDE];
     for (long lane = 0; lane < SIDE; lane++) {
         streams[lane].resize(count + SIDE);
         if (!group.is_used(lane)) continue;
         const float* from = of(group.image(lane));
         for (long row = 0; row < rows; row++)
-            move_row(shape, group, lane, unit, from + row * shape.width * unit,
-                     &streams[lane][row * row_size]);
+            move_row(shape, group, lane, from + row * shape.width,
+                     &streams[lane][row * group.columns]);
     }
     into_lanes(streams, count, vectors);
 }
@@ -166,26 +195,54 @@ inline Group group_of(const Problem& problem, long number) {
     return group;
 }
 
-// `known` are the norms of all images of z, where they have been found already.
-inline void fill(const Problem& problem, const Norm* known, Group& group) {
-    const long height = problem.height, rows = problem.layers * height;
-    const long size = rows * problem.width, floats = problem.channels * problem.pixels();
-    std::vector<Norm> found(known ? 0 : group.images * size);
-    for (long k = 0; !known && k < group.images; k++)
-        find_norms(problem, problem.z + (group.first + k) * floats, &found[k * size]);
-    const Norm* norms = known ? known + group.first * size : found.data();
-    const std::vector<float> ones(problem.width, 1);
+inline std::vector<Doubles> squared_norms(const Problem& problem, const Group& group) {
+    const long size = problem.height * group.columns;
+    std::vector<Doubles> squares(size);
+    for (long c = 0; c < problem.channels; c++)
+        for (long k = 0; k < size; k++) {
+            const Doubles pixel = widen(group.pixels[c * size + k]);
+            squares[k] = squares[k] + pixel * pixel;
+        }
+    return squares;
+}
 
+// `find_norms` of all images of a group at once.
+inline void find_norms(const Problem& problem, Group& group) {
+    const long height = problem.height, columns = group.columns;
+    auto variance = squared_norms(problem, group);
+    const Doubles third{splat(1 / 3.), splat(1 / 3.)}, ninth{splat(1 / 9.), splat(1 / 9.)};
+    Norms* norms = group.norms.data();
+    auto at = [&](long i) {
+        return [from = &variance[i * columns]](long j) INLINE { return from[j]; };
+    };
+    auto out = [&](long i) {
+        return [=, to = &variance[i * columns], mask = group.mask.data()](
+                   long j, const Doubles& sum) INLINE {
+            const Doubles inside = sum * widen(mask[j]);  // nothing beside an image that was moved
+            const Doubles deviation{root(inside.low), root(inside.high)};
+            const vf narrowed = narrow(deviation);
+            norms[i * columns + j].scale = narrow(deviation * third);
+            norms[i * columns + j].inverse = narrowed > 0 ? 1 / narrowed : vf{};
+            put(to[j], inside * ninth);
+        };
+    };
+    for (long layer = 0; layer < problem.layers; layer++, norms += height * columns) {
+        std::vector<Doubles> memory(Box<Doubles>::ROWS * columns);
+        const Box<Doubles> box(columns, columns, problem.circular, memory.data());
+        through_box(height, box, problem.circular, at, out);
+    }
+}
+
+inline void fill(const Problem& problem, Group& group) {
+    const long height = problem.height, floats = problem.channels * problem.pixels();
+    const std::vector<float> ones(problem.width, 1);
     group.pixels.resize(problem.channels * height * group.columns);
-    group.norms.resize(rows * group.columns);
+    group.norms.resize(problem.layers * height * group.columns);
     group.mask.resize(group.columns);
     auto pixels_of = [&](long image) { return problem.z + image * floats; };
-    auto norms_of = [&](long image) {
-        return reinterpret_cast<const float*>(norms + (image - group.first) * size);
-    };
-    lay_out(problem, group, problem.channels * height, 1, pixels_of, group.pixels.data());
-    lay_out(problem, group, rows, 2, norms_of, reinterpret_cast<vf*>(group.norms.data()));
-    lay_out(problem, group, 1, 1, [&](long) { return ones.data(); }, group.mask.data());
+    lay_out(problem, group, problem.channels * height, pixels_of, group.pixels.data());
+    lay_out(problem, group, 1, [&](long) { return ones.data(); }, group.mask.data());
+    find_norms(problem, group);
 }
 
 }  // namespace cntk
