@@ -12,11 +12,9 @@ from claimbench.suite.evidence import Evidence, Row
 from claimbench.suite.rules import name_of
 
 from . import figures, scales, words
+from .claim_ranks import MANY, by_data, shared
 from .figures import Curves, Figure, Plane, Point, Ranks, Scatter
 from .standings import Standing
-
-MANY = 5
-"""From so many data sets on, each is one mark."""
 
 
 def fitting(standing: Standing) -> list[Figure]:
@@ -139,7 +137,7 @@ def _scatters(evidence: Evidence) -> Iterator[Scatter]:
             continue
         metric = call.arguments["metric"]
         where = call.arguments.get("where")
-        ours, theirs = (_by_data(evidence, s, metric, where) for s in (better, worse))
+        ours, theirs = (by_data(evidence, s, metric, where) for s in (better, worse))
         yield Scatter(
             title=f"Rule {label}: {name_of(better)} against {name_of(worse)}, by data set",
             note="One mark a data set; on the diagonal both are alike.",
@@ -158,29 +156,15 @@ def _scatters(evidence: Evidence) -> Iterator[Scatter]:
         )
 
 
-def _by_data(
-    evidence: Evidence,
-    selector: str | Mapping[str, Scalar],
-    metric: str,
-    where: Mapping[str, Scalar] | None,
-) -> dict[str, float]:
-    groups: dict[str, list[float]] = defaultdict(list)
-    for unit, value in evidence.values(selector, metric, where).items():
-        groups[unit.data].append(value)
-    return {data: fmean(values) for data, values in groups.items()}
-
-
 def _ranks(evidence: Evidence) -> Iterator[Ranks]:
     """For each protocol, all methods ranked on the data sets that all of them have."""
     claim, metric = evidence.claim, evidence.claim.lead
     sign = 1 if claim.metrics[metric].direction == "higher" else -1
-    methods = evidence.methods()
     for protocol in claim.protocols_of(evidence.tier):
-        by = {m: _by_data(evidence, m, metric, {"protocol": protocol}) for m in methods}
-        shared = sorted(set.intersection(*(set(values) for values in by.values())))
-        if len(methods) < 3 or len(shared) < MANY:
+        plain = shared(evidence, protocol)
+        if len(plain) < 3:
             continue
-        values = {m: tuple(sign * by[m][data] for data in shared) for m in methods}
+        values = {m: tuple(sign * value for value in found) for m, found in plain.items()}
         found = statistics.friedman(dict(values))
         ranks = ", ".join(f"{m} {rank:.2f}" for m, rank in found.average.items())
         yield Ranks(

@@ -9,7 +9,7 @@ from claimbench.suite.definitions import Call, Claim
 from claimbench.suite.rules import Finding, Outcome, rule
 from claimbench.suite.verdicts import Verdict
 
-from . import claim_figures, claim_history, claim_tables, kernel_views, tables, words
+from . import claim_figures, claim_history, claim_ranks, claim_tables, kernel_views, tables, words
 from .figures import Figure
 from .published import published_table
 from .standings import Standing
@@ -61,6 +61,7 @@ class ClaimPage:
     tiers: Table
     published: Table
     measured: Table
+    comparisons: tuple[Table, ...]
     across: Table
     rows: Table
     redo: str
@@ -100,6 +101,7 @@ def claim_page(standing: Standing) -> ClaimPage:
         tiers=claim_tables.tiers(standing),
         published=published_table(claim, verdict),
         measured=claim_tables.measured(verdict),
+        comparisons=claim_ranks.comparisons(verdict),
         across=claim_tables.across(standing),
         rows=claim_tables.rows_behind(standing),
         redo=claim_tables.redo(claim, standing.tier),
