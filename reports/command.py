@@ -11,7 +11,9 @@ from claimbench.suite.definitions import TierName
 from . import gate as gating
 from . import measure as measuring
 from . import pages
+from .comparison import Allowed
 from .history import resolve
+from .thresholds import overridden
 
 
 def report(results: Path, out: Path, asv_results: Path) -> int:
@@ -28,11 +30,22 @@ def gate(
     results: Path,
     out: Path | None,
     asv_results: Path,
+    allowed: Sequence[Allowed] = (),
 ) -> int:
+    claims, notes = overridden(load_claims(), Path())
     if measure:
-        measuring.measure([resolve(base), resolve(head)], "--interleave-rounds")
+        measuring.in_turns(claims, resolve(base), resolve(head), results)
     return gating.run(
-        base, head, results, out, tier, asv_results, claims=load_claims(), line_of=line_of
+        base,
+        head,
+        results,
+        out,
+        tier,
+        asv_results,
+        claims=claims,
+        line_of=line_of,
+        allowed=allowed,
+        notes=notes,
     )
 
 

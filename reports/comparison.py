@@ -11,6 +11,8 @@ Kind = Literal["not measured", "refused", "worse", "better", "unchanged"]
 KINDS: tuple[Kind, ...] = ("not measured", "refused", "worse", "better", "unchanged")
 """In the order in which a reader must meet them."""
 
+Allowed = Literal["inconclusive"]
+
 WORSE, UNMEASURED = 1, 3
 """Exit statuses; 0 is all good."""
 
@@ -21,7 +23,7 @@ class Line(Definition):
     kind: Kind
     subject: str
     """The claim, or the kernel, that this is about."""
-    what: Literal["record", "data", "machine", "metric", "verdict", "correctness", "time"]
+    what: Literal["record", "data", "machine", "metric", "verdict", "correctness", "time", "memory"]
     name: str
     """What exactly, unique within the subject, such as `accuracy of cntk (window = 4)`."""
     reason: str
@@ -38,7 +40,7 @@ class Line(Definition):
     tolerance: float | None = None
     """A change up to this is no news; in `unit`."""
     interval: tuple[float, float] | None = None
-    """95% interval of the change, from the pairs."""
+    """Interval of the change, from the pairs: 95% of a metric, 90% of a time."""
     p: float | None = None
     """Wilcoxon's p-value, corrected for the number of comparisons."""
     n: int | None = None
@@ -54,6 +56,8 @@ class Comparison(Definition):
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
     """What a reader must know besides, such as the command that measures what is missing."""
+    allowed: tuple[Allowed, ...] = ()
+    """What was explicitly said to be no reason to fail."""
 
     def of(self, *kinds: Kind) -> list[Line]:
         return [line for line in self.lines if line.kind in kinds]
@@ -67,9 +71,10 @@ def status(comparison: Comparison) -> int:
     """1 where something is worse, 3 where something or everything was not measured, else 0."""
     if comparison.of("worse"):
         return WORSE
+    if not comparison.of("better", "unchanged"):
+        return UNMEASURED  # whatever is allowed: nothing at all was compared
     missing = comparison.of("not measured", "refused")
-    compared = comparison.of("better", "unchanged")
-    return UNMEASURED if missing or not compared else 0
+    return UNMEASURED if missing and "inconclusive" not in comparison.allowed else 0
 
 
 def one_line(value: Any) -> str:

@@ -16,8 +16,13 @@ The rule, once:
   same, mirrored; anything else is *unchanged*.
 - **A verdict** that moves from supported towards refuted is *worse*, the way back *better*.
 - **A backend** must be right before it has a time: one that failed, or has no known error, at head
-  only is *worse*, and so is one whose error more than doubled. A time is *worse* where its lower
-  quartile rose by more than the shape's tolerance and 0.1 ms, and lies above base's upper quartile.
+  only is *worse*, and so is one whose error more than doubled.
+- **A time** comes from rounds in which base, head and base again take turns. It is *worse* where
+  the slow-down clears the shape's tolerance and the A/A difference, and does so again, by the whole
+  of its interval, in a second measurement. Where it was too noisy to tell, it is *not measured*.
+  **Memory** is judged from the same rounds. docs/gate.md has the numbers and what they rest on.
+- **Without rounds** of the two commits, asv's samples are judged: worse where the lower quartile
+  rose by more than 25% (or the tolerance, if larger) and 0.1 ms and lies above base's upper one.
 """
 
 from __future__ import annotations
@@ -32,8 +37,10 @@ from claimbench.suite.records import Record
 from . import claim_results, kernel_times, outputs
 from .asv_results import Timing
 from .asv_results import timings as asv_timings
-from .comparison import Comparison, Line, in_order, status
+from .comparison import Allowed, Comparison, Line, in_order, status
 from .history import DIRTY, UsageError, resolve
+from .rounds import Judge, Rounds
+from .rounds import read as read_rounds
 
 __all__ = ["Comparison", "Line", "compare", "run", "status"]
 
@@ -47,6 +54,7 @@ def compare(
     base: str,
     head: str,
     tier: TierName,
+    rounds: Rounds | None = None,
 ) -> Comparison:
     """Hold head against base at one tier, by the rule above. Reads no file and runs nothing."""
     expected = [claim for claim in claims if tier in claim.tiers]
@@ -58,8 +66,11 @@ def compare(
         family += claim_results.series(claim, found)
     judged, notes = claim_results.metric_lines(family)
     lines += [*judged, *_vanished(records, base, tier, expected)]
+    judge = None if rounds is None else Judge(rounds, claims)
     for claim in claims:
-        lines += kernel_times.lines(claim, timings, base, head)
+        lines += kernel_times.lines(claim, timings, base, head, judge)
+    if judge is not None:
+        notes = [*notes, *kernel_times.notes(judge, lines)]
     return Comparison(base=base, head=head, tier=tier, lines=in_order(lines), notes=tuple(notes))
 
 
@@ -105,8 +116,13 @@ def run(
     *,
     claims: Sequence[Claim],
     line_of: outputs.LineOf = outputs.first_line,
+    allowed: Sequence[Allowed] = (),
+    notes: Sequence[str] = (),
 ) -> int:
-    """Compare two commits from the files of a results folder, print, write, answer the status."""
+    """Compare two commits from the files of a results folder, print, write, answer the status.
+
+    `notes` go before what the comparison itself has to say besides.
+    """
     records = record_files.read(results)
     timings = asv_timings(asv_results or ASV_RESULTS)
     known = {r.provenance.commit for r in records} | {t.commit for t in timings}
@@ -114,9 +130,11 @@ def run(
     if before == after:
         raise UsageError(f"{base!r} and {head!r} are one commit; name two to compare")
     chosen = tier or common_tier(records, before, after) or _smallest_tier(claims)
-    comparison = compare(claims, records, timings, before, after, chosen)
-    notes = [*comparison.notes, *_advice(comparison, known)]
-    comparison = comparison.model_copy(update={"notes": tuple(notes)})
+    rounds = read_rounds(results, before, after)
+    comparison = compare(claims, records, timings, before, after, chosen, rounds)
+    notes = [*notes, *comparison.notes, *_advice(comparison, known)]
+    said = (*notes, *_allowance(comparison, allowed))
+    comparison = comparison.model_copy(update={"notes": said, "allowed": tuple(allowed)})
     outputs.show(comparison, line_of)
     if out is not None:
         outputs.write(comparison, out, line_of)
@@ -131,14 +149,16 @@ def _advice(comparison: Comparison, known: set[str]) -> list[str]:
         return []
     notes = [_absence(commit, known) for commit in (base, head) if commit not in known]
     commits = " ".join(commit.removesuffix(DIRTY) for commit in (base, head))
-    notes.append(f"measure the records of both: claimbench gate --measure {commits}")
-    if any(line.what in ("time", "correctness") for line in missing):
-        feed = f"printf '%s\\n' {commits} | "
-        notes.append(
-            "measure the times of both: "
-            f"{feed}asv run --record-samples --interleave-rounds HASHFILE:-"
-        )
+    notes.append(f"measure both, in turns: claimbench gate --measure {commits}")
     return notes
+
+
+def _allowance(comparison: Comparison, allowed: Sequence[Allowed]) -> list[str]:
+    """Never silently: what an exit status of 0 passes over."""
+    count = len(comparison.of("not measured", "refused"))
+    if "inconclusive" not in allowed or not count:
+        return []
+    return [f"{count} not measured or refused, which `--allow inconclusive` does not count"]
 
 
 def _absence(commit: str, known: set[str]) -> str:

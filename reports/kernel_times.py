@@ -1,7 +1,12 @@
-"""Kernel times of two commits: correct first, then fast. The gate's docstring has the rule."""
+"""Kernel times of two commits: correct first, then fast. The gate's docstring has the rule.
+
+Times come from rounds where there are rounds of the two commits, else from the samples that asv
+took of each commit by itself, which tell less.
+"""
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +16,11 @@ from claimbench.suite.definitions import Claim, TierName
 
 from .asv_results import Timing
 from .comparison import Kind, Line, differing
+from .rounds import MEMORY_BYTES, MEMORY_SHARE, Judge, Judgement, Key, Turns, percent
 
 TIMED: TierName = "smoke"  # whose shapes the suite's benchmarks of kernels run
 FLOOR_S = 1e-4  # timers and schedulers of shared machines move a call by this much
+LEAST = 0.25  # by which asv's samples of two commits may differ where nothing has changed
 GROWTH = 2.0  # as a backend may be off by twice what the reference is in the same dtype
 ROUNDING = 4 * 2.0**-23  # four units of rounding of float32, the coarsest dtype that is timed
 
@@ -47,13 +54,18 @@ class Case:
 
     @property
     def tolerance(self) -> float:
-        return self.claim.shapes[self.label].tolerance
+        """Of times that were not taken in turns."""
+        return max(LEAST, self.claim.shapes[self.label].tolerance)
+
+    @property
+    def key(self) -> Key:
+        return Key(self.claim.id, self.label, self.backend)
 
     def line(
         self,
         kind: Kind,
         reason: str,
-        what: Literal["time", "machine", "correctness"] = "time",
+        what: Literal["time", "memory", "machine", "correctness"] = "time",
         **values: Any,
     ) -> Line:
         return Line(
@@ -68,18 +80,22 @@ class Case:
         )
 
 
-def lines(claim: Claim, timings: Sequence[Timing], base: str, head: str) -> Iterator[Line]:
+def lines(
+    claim: Claim, timings: Sequence[Timing], base: str, head: str, judge: Judge | None = None
+) -> Iterator[Line]:
     """Every backend on every shape that asv times, and on any other that it was made to time."""
     for label, shape in claim.shapes.items():
         case = Case(claim, label)
         here = [t for t in timings if (t.claim, t.shape) == (claim.id, label)]
-        found = list(_of_shape(case, here, base, head))
+        found = list(_of_shape(case, here, base, head, judge))
         if not found and shape.tier == TIMED:
             found = [case.line("not measured", "no time at base and none at head")]
         yield from found
 
 
-def _of_shape(case: Case, timings: Sequence[Timing], base: str, head: str) -> Iterator[Line]:
+def _of_shape(
+    case: Case, timings: Sequence[Timing], base: str, head: str, judge: Judge | None
+) -> Iterator[Line]:
     for backend in sorted({t.backend for t in timings if t.commit in (base, head)}):
         before, after = (
             {
@@ -89,23 +105,28 @@ def _of_shape(case: Case, timings: Sequence[Timing], base: str, head: str) -> It
             }
             for c in (base, head)
         )
-        yield from _of_backend(replace(case, backend=backend), before, after)
+        yield from _of_backend(replace(case, backend=backend), before, after, judge)
 
 
 def _of_backend(
-    case: Case, before: Mapping[Place, Timing], after: Mapping[Place, Timing]
+    case: Case,
+    before: Mapping[Place, Timing],
+    after: Mapping[Place, Timing],
+    judge: Judge | None,
 ) -> Iterator[Line]:
     """Base and head are paired on one machine and environment; there may be several of those."""
     if before and after and not before.keys() & after.keys():
-        yield from _of_pair(case, next(iter(before.values())), next(iter(after.values())))
+        yield from _of_pair(case, next(iter(before.values())), next(iter(after.values())), judge)
         return
     places = sorted(before.keys() | after.keys())
     for place in places:
         named = case if len(places) == 1 else replace(case, where=", ".join(place))
-        yield from _of_pair(named, before.get(place), after.get(place))
+        yield from _of_pair(named, before.get(place), after.get(place), judge)
 
 
-def _of_pair(case: Case, base: Timing | None, head: Timing | None) -> list[Line]:
+def _of_pair(
+    case: Case, base: Timing | None, head: Timing | None, judge: Judge | None
+) -> list[Line]:
     """One line, or none where the backend is skipped at both commits."""
     if base is None or head is None:
         return [case.line("not measured", f"no time at {'base' if base is None else 'head'}")]
@@ -119,7 +140,9 @@ def _of_pair(case: Case, base: Timing | None, head: Timing | None) -> list[Line]
     if states in WITHOUT_TIMES:
         kind, reason = WITHOUT_TIMES[states]
         return [case.line(kind, reason, "correctness")]
-    return [_less_right(case, base, head) or _times(case, base, head)]
+    if less_right := _less_right(case, base, head):
+        return [less_right]
+    return [_times(case, base, head)] if judge is None else list(_of_rounds(case, judge))
 
 
 def _place(timing: Timing) -> dict[str, Any]:
@@ -142,6 +165,79 @@ def _less_right(case: Case, base: Timing, head: Timing) -> Line | None:
     reason = f"relative error {before:.1e} -> {after:.1e}, more than {GROWTH:g} times"
     values = {"base": before, "head": after, "change": after - before}
     return case.line("worse", reason, "correctness", **values, unit="relative error")
+
+
+def _of_rounds(case: Case, judge: Judge) -> Iterator[Line]:
+    yield _time(case, judge.time(case.key), judge)
+    if (memory := judge.memory(case.key)) is not None:
+        yield _memory(case, *memory)
+
+
+def _time(case: Case, judged: Judgement, judge: Judge) -> Line:
+    last = judged.last
+    if last is None:
+        return case.line(judged.kind, judged.why)
+    turns = (judge.first if judged.first is last else judge.again)[case.key]
+    before = statistics.median(base for base, _, _ in turns.times)
+    values = (math.exp(log) for log in (last.effect, last.low, last.high, last.threshold))
+    effect, low, high, threshold = (before * (value - 1) for value in values)
+    return case.line(
+        judged.kind,
+        f"{seconds(before)} -> {seconds(before + effect)} {_extent(judged)}",
+        base=before,
+        head=before + effect,
+        change=effect,
+        unit="s",
+        tolerance=threshold,
+        interval=(low, high) if math.isfinite(last.high - last.low) else None,
+        n=last.rounds,
+    )
+
+
+def _extent(judged: Judgement) -> str:
+    """How much a time changed, how sure that is, and what would have been seen."""
+    first, last = judged.first, judged.last
+    assert first is not None
+    assert last is not None
+    said = f"({percent(last.effect)} [{percent(last.low)}, {percent(last.high)}])"
+    if first is not last:
+        said += f", {percent(first.effect)} when first measured"
+    limit = f"must clear {math.expm1(last.threshold):.1%}, A/A {math.expm1(last.floor):.1%}"
+    seen = judged.why or f"a slow-down of {last.resolution:.1%} would have been caught"
+    return f"{said}, {limit}" + ("" if judged.kind in ("worse", "better") else f"; {seen}")
+
+
+def _memory(case: Case, kind: Kind, turns: Turns) -> Line:
+    base, head, _ = turns.memory
+    assert base is not None
+    assert head is not None
+    tolerance = max(MEMORY_SHARE * base, MEMORY_BYTES)
+    reason = f"peak memory of a call {base / 2**20:.1f} -> {head / 2**20:.1f} MiB"
+    reason += f", tolerance {tolerance / 2**20:.1f} MiB"
+    if kind == "not measured":
+        reason += ", and not measured again"
+    values = {"base": float(base), "head": float(head), "change": float(head - base)}
+    return case.line(kind, reason, "memory", **values, unit="bytes", tolerance=tolerance)
+
+
+def notes(judge: Judge, lines: Sequence[Line]) -> list[str]:
+    """How much the rounds could have seen, and on how busy a machine."""
+    rounds = judge.rounds
+    judged = {key: judge.time(key).last for key, turns in judge.first.items() if turns.times}
+    seen = sorted((last.resolution, key) for key, last in judged.items() if last is not None)
+    if not seen:
+        return []
+    worst, key = seen[-1]
+    middle = seen[len(seen) // 2][0]
+    said = (
+        f"times: {len(seen)} cases in turns, load {rounds.load[0]:.1f} to {rounds.load[1]:.1f}; "
+        f"a slow-down of {middle:.1%} would have been caught in half of the cases, of {worst:.0%} "
+        f"in all (last: {key.backend} on {key.claim}.{key.shape}); "
+        f"{len(rounds.again)} measured again"
+    )
+    if any(line.what == "memory" for line in lines):
+        return [said]
+    return [said, "memory was not measured: this system does not tell how far it rises"]
 
 
 def _times(case: Case, base: Timing, head: Timing) -> Line:

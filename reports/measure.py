@@ -1,4 +1,4 @@
-"""Measure commits with asv, each built and installed in an environment of its own.
+"""Measure commits with asv, each built and installed in an environment of its own; two, in turns.
 
 `python -m claimbench.reports.measure 2` measures the last two commits of the working directory's
 history and leaves what is measured already as it is.
@@ -10,12 +10,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from claimbench.suite.definitions import Claim
 from claimbench.suite.provenance import git
 from claimbench.suite.registry import MissingExtra
 
+from . import rounds, streams
 from .history import HistoryError
 
+ENVIRONMENTS = Path(".asv/env")
+ONE_ROUND = ("-a", "rounds=1")  # asv's own times are for its history; the gate has better ones
 SOME_FAILED = 2  # asv's exit code where a benchmark failed at a commit; the gate says which
 
 
@@ -32,6 +37,17 @@ def measure(commits: Sequence[str], *options: str) -> None:
     )
     if done.returncode not in (0, SOME_FAILED):
         raise HistoryError(f"asv stopped with exit code {done.returncode}; its message is above")
+
+
+def in_turns(claims: Sequence[Claim], base: str, head: str, results: Path) -> None:
+    """Records and errors of two commits by asv, then their times in rounds, kept in `results`."""
+    measure([base, head], *ONE_ROUND)
+    taken = streams.between(claims, base, head, ENVIRONMENTS, _tell)
+    print(f"{rounds.write(taken, results)}: times of {base[:8]} and {head[:8]}, taken in turns")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def last_commits(count: int) -> list[str]:

@@ -53,6 +53,10 @@ class ForgeChoice(StrEnum):
     gitlab = "gitlab"
 
 
+class AllowChoice(StrEnum):
+    inconclusive = "inconclusive"
+
+
 class DeviceChoice(StrEnum):
     auto = "auto"
     cpu = "cpu"
@@ -156,8 +160,11 @@ def gate(
     head: Annotated[str, typer.Argument(help="Commit that may have made something worse.")],
     tier: Annotated[TierChoice | None, typer.Option(help="Tier; the largest measured.")] = None,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Measure both with asv first, interleaved.")
+        bool, typer.Option("--measure", help="Measure both first: by asv, then times in turns.")
     ] = False,
+    allow: Annotated[
+        list[AllowChoice] | None, typer.Option(help="Do not fail for what was not measured.")
+    ] = None,
     results: Results = RESULTS,
     out: Annotated[
         Path | None, typer.Option(help="Folder for Markdown, JSON, JUnit XML and SARIF.")
@@ -174,6 +181,7 @@ def gate(
         results,
         out,
         asv_results,
+        allowed=[choice.value for choice in allow or ()],
     )
 
 

@@ -130,8 +130,8 @@ class Shape(Definition):
     inputs: dict[str, tuple[Annotated[int, Field(ge=1)], ...]] = Field(min_length=1)
     """Shape of each array argument, in the kernel's order."""
     arguments: dict[str, Any] = {}
-    tolerance: float = Field(default=0.25, gt=0)
-    """A relative change of the kernel's time that is no news to the gate."""
+    tolerance: float = Field(default=0.05, gt=0)
+    """A slow-down of the kernel up to this, as a share of its time, is no news to the gate."""
 
 
 class Claim(Definition):

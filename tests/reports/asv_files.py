@@ -78,7 +78,7 @@ def write_results(
     return path
 
 
-def with_shape(tables: dict[str, Any]) -> Claim:
+def with_shape(tables: dict[str, Any], **replaced: Any) -> Claim:
     """A claim that also times its kernel on one block."""
-    block = {"tier": "smoke", "inputs": {"x1": [4, 2]}, "tolerance": 0.25}
+    block = {"tier": "smoke", "inputs": {"x1": [4, 2]}, "tolerance": 0.25} | replaced
     return Claim.model_validate(tables | {"id": "toy", "shapes": {"block": block}})
