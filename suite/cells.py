@@ -77,5 +77,5 @@ def cells(claim: Claim, tier: TierName, only: str | None = None) -> list[Cell]:
         for name in claim.protocols_of(tier)
         for trial in range(asked.trials)
         for label in claim.methods_of(tier)
-        if only in (None, label)
+        if only in (None, label) and name in asked.only.get(label, asked.protocols)
     ]

@@ -181,6 +181,11 @@ def _tier(tables: Mapping[str, Any], name: str, tier: dict[str, Any]) -> Iterato
     for section in REGISTRIES:
         for index, label in enumerate(_list(tier.get(section))):
             yield from _known(tables, section, label, (*where, section, index))
+    only = tier.get("only")
+    for label, protocols in only.items() if isinstance(only, dict) else ():
+        yield from _known(tables, "methods", label, (*where, "only", label))
+        for index, protocol in enumerate(_list(protocols)):
+            yield from _known(tables, "protocols", protocol, (*where, "only", label, index))
     source = tables.get("source")
     papers = set(_list(source.get("data"))) if isinstance(source, dict) else set()
     asked = _list(tier.get("data"))

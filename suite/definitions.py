@@ -111,6 +111,8 @@ class Tier(Definition):
     protocols: tuple[Label, ...] = Field(min_length=1)
     methods: tuple[Label, ...] | None = None
     """Labels of the methods that run; all of them where left out."""
+    only: dict[Label, tuple[Label, ...]] = {}
+    """Protocols that a method runs under, by its label; all of the tier's where left out."""
     rules: tuple[Label, ...] | None = None
     """Labels of the rules that decide; all of them where left out."""
     trials: int = Field(ge=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from claimbench.suite.cells import cells
 from claimbench.suite.checking import all_claim_files, check, load_claims, position
 from claimbench.suite.definitions import Claim, DefinitionError, build, claim_files, schema
 
@@ -112,6 +113,27 @@ def test_a_replaced_argument_must_fit(tmp_path: Path) -> None:
     found = complaints(tmp_path, text)
     assert any("unexpected keyword argument 'dept'" in c for c in found)
     assert any("no method, protocol or rule has the label 'x'" in c for c in found)
+
+
+def test_a_method_may_run_under_some_protocols_alone(tmp_path: Path) -> None:
+    claim = toys.claim(
+        protocols={"split": {"holdout": {"train": 30, "test": 30}}, "folds": {"nested_folds": {}}},
+        tiers={
+            "smoke": {
+                "data": ["iris"],
+                "protocols": ["split", "folds"],
+                "trials": 1,
+                "seconds": 1.0,
+                "only": {"rival": ["split"]},
+            }
+        },
+    )
+    run = [(cell.method, cell.protocol) for cell in cells(claim, "smoke")]
+    assert run == [("level", "split"), ("rival", "split"), ("level", "folds")]
+    text = right().replace("trials = 1", 'trials = 1\nonly = { ntk_svn = ["papper"] }')
+    found = complaints(tmp_path, text)
+    assert any("no method is called 'ntk_svn'; did you mean 'ntk_svm'?" in c for c in found)
+    assert any("no protocol is called 'papper'" in c for c in found)
 
 
 def test_wrong_shapes_of_tables_do_not_crash(tmp_path: Path) -> None:
