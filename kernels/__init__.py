@@ -5,7 +5,12 @@ Importing this package imports NumPy alone; a backend's libraries come with its 
 
 from ._dispatch import KERNELS, Backend, Kernel, NoBackend, backends_used, kernel, using
 from .cntk import cntk_gram
-from .empirical import conjugate_gram, empirical_ntk_gram, trainable_layers
+from .empirical import (
+    conjugate_gram,
+    empirical_ntk_gram,
+    projected_jacobian,
+    trainable_layers,
+)
 from .ntk import ntk_gram, ntk_variants
 from .patches import coates_ng_features, patch_filters
 from .saliency import saliency_mask
@@ -24,6 +29,7 @@ __all__ = [
     "ntk_gram",
     "ntk_variants",
     "patch_filters",
+    "projected_jacobian",
     "saliency_mask",
     "trainable_layers",
     "using",

@@ -8,9 +8,12 @@ from jaxtyping import Float, Shaped
 
 from .._dispatch import Backend, kernel
 from ._arguments import check_module, check_samples
+from ._projection import projected_jacobian
 
 if TYPE_CHECKING:  # torch is imported by the first call
     from torch import Tensor, nn
+
+__all__ = ["conjugate_gram", "empirical_ntk_gram", "projected_jacobian", "trainable_layers"]
 
 Output = Literal["trace", "pseudo", "class", "full"]
 """What is made of the outputs of a network with several; see `empirical_ntk_gram`."""

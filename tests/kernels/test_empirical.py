@@ -16,6 +16,7 @@ from claimbench.kernels import (
     conjugate_gram,
     empirical_ntk_gram,
     ntk_gram,
+    projected_jacobian,
     trainable_layers,
     using,
 )
@@ -391,3 +392,46 @@ def test_arguments_without_meaning_are_refused(
 def test_numpy_arrays_are_refused_by_name() -> None:
     with pytest.raises(NoBackend, match="it takes torch arrays, not numpy"):
         empirical_ntk_gram(samples(3, 5).numpy(), module=nn.Linear(5, 2).double())
+
+
+# Random projections.
+
+
+def small() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+
+
+def test_projections_see_every_gradient_from_the_same_standard_normal_directions() -> None:
+    module, x, count = seeded(small), samples(60, 3), 500
+    found = projected_jacobian(x, module=module, projections=count)
+    gradients = jacobian(module, x).flatten(0, 1)
+    directions = torch.linalg.lstsq(gradients, found.flatten(0, 1)).solution * count**0.5
+    torch.testing.assert_close(gradients @ directions / count**0.5, found.flatten(0, 1))
+    assert torch.linalg.matrix_rank(gradients) == len(directions)  # so they are determined
+    covariance = directions @ directions.T / count
+    torch.testing.assert_close(covariance, torch.eye(len(directions)).double(), rtol=0, atol=0.25)
+
+
+def test_products_of_projections_estimate_the_kernel() -> None:
+    module, x, count = seeded(small), samples(5, 3), 4000
+    found = projected_jacobian(x, module=module, projections=count)
+    exact = empirical_ntk_gram(x, module=module, output="full")
+    variances = empirical_ntk_gram(x, module=module, output="class").diagonal(dim1=1, dim2=2)
+    scale = (torch.einsum("ci,dj->cdij", variances, variances) + exact**2).sqrt() / count**0.5
+    error = torch.einsum("nck,mdk->cdnm", found, found) - exact
+    assert (error.abs() < 5 * scale).all()
+
+
+def test_projections_do_not_depend_on_the_batch_but_on_the_seed() -> None:
+    module, x = seeded(convolutions), samples(3, 2, 6, 7)
+    found = projected_jacobian(x, module=module, projections=3)
+    alone = projected_jacobian(x[1:2], module=module, projections=3)
+    torch.testing.assert_close(found[1:2], alone)
+    other = projected_jacobian(x, module=module, projections=3, seed=1)
+    assert not torch.isclose(found, other).any()
+    assert not found.requires_grad
+
+
+def test_projections_are_at_least_one() -> None:
+    with pytest.raises(ValueError, match="projections is 0, wanted at least 1"):
+        projected_jacobian(samples(2, 3), module=seeded(small), projections=0)
