@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from claimbench.suite.checking import all_claim_files, load_claims, position
+from claimbench.suite.checking import all_claim_files, followed_claims, position
 from claimbench.suite.definitions import TierName
 
 from . import gate as gating
@@ -17,7 +17,7 @@ from .thresholds import overridden
 
 
 def report(results: Path, out: Path, asv_results: Path) -> int:
-    index = pages.build(results, out, asv_results, load_claims())
+    index = pages.build(results, out, asv_results, followed_claims())
     print(f"{index}: the claims, their records and the times that asv took, joined by commit")
     return 0
 
@@ -32,7 +32,7 @@ def gate(
     asv_results: Path,
     allowed: Sequence[Allowed] = (),
 ) -> int:
-    claims, notes = overridden(load_claims(), Path())
+    claims, notes = overridden(followed_claims(), Path())
     if measure:
         measuring.in_turns(claims, resolve(base), resolve(head), results)
     return gating.run(

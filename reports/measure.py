@@ -6,15 +6,17 @@ history and leaves what is measured already as it is.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from claimbench.suite.definitions import Claim
+from claimbench.suite import expected
+from claimbench.suite.definitions import Claim, DefinitionError
 from claimbench.suite.provenance import git
-from claimbench.suite.registry import MissingExtra
+from claimbench.suite.registry import MissingExtra, PluginError
 
 from . import rounds, streams
 from .history import HistoryError
@@ -25,7 +27,10 @@ SOME_FAILED = 2  # asv's exit code where a benchmark failed at a commit; the gat
 
 
 def measure(commits: Sequence[str], *options: str) -> None:
-    """Run asv over commits, oldest first; results and records land where asv.conf.json is."""
+    """Run asv over commits; results and records land where asv.conf.json is.
+
+    asv asks the first that it can build what there is to measure.
+    """
     if shutil.which("asv") is None:
         raise MissingExtra("measuring commits needs asv; pip install 'claimbench[asv]'")
     subprocess.run(["asv", "machine", "--yes"], check=True, stdout=subprocess.DEVNULL)
@@ -34,6 +39,7 @@ def measure(commits: Sequence[str], *options: str) -> None:
         input="".join(f"{commit}\n" for commit in commits),
         text=True,
         check=False,
+        env={**os.environ, **expected.environment()},
     )
     if done.returncode not in (0, SOME_FAILED):
         raise HistoryError(f"asv stopped with exit code {done.returncode}; its message is above")
@@ -41,7 +47,7 @@ def measure(commits: Sequence[str], *options: str) -> None:
 
 def in_turns(claims: Sequence[Claim], base: str, head: str, results: Path) -> None:
     """Records and errors of two commits by asv, then their times in rounds, kept in `results`."""
-    measure([base, head], *ONE_ROUND)
+    measure([head, base], *ONE_ROUND)
     taken = streams.between(claims, base, head, ENVIRONMENTS, _tell)
     print(f"{rounds.write(taken, results)}: times of {base[:8]} and {head[:8]}, taken in turns")
 
@@ -51,17 +57,17 @@ def _tell(text: str) -> None:
 
 
 def last_commits(count: int) -> list[str]:
-    """The last commits of the first-parent history, oldest first; fewer where there are fewer."""
+    """The last commits of the first-parent history, newest first; fewer where there are fewer."""
     log = git("log", f"-{count}", "--first-parent", "--format=%H")
     if not log:
         raise HistoryError("there is no git history here; run this in a clone of the repository")
-    return log.split()[::-1]
+    return log.split()
 
 
 def main(count: str = "2") -> None:
     try:
         measure(last_commits(int(count)), "--skip-existing-successful")
-    except (HistoryError, MissingExtra) as e:
+    except (DefinitionError, HistoryError, MissingExtra, PluginError) as e:
         sys.exit(f"claimbench: {e}")
 
 

@@ -65,12 +65,6 @@ def followed_claims() -> list[Claim]:
     return load_claims(followed(root()))
 
 
-def followed_claims_at_hand() -> list[Claim]:
-    """Those of them that are installed: a commit that is measured need not have them all yet."""
-    names = followed(root())
-    return [claim for claim in load_claims() if not names or claim.id in names]
-
-
 @cache
 def all_claim_files() -> list[Traversable]:
     """Our claim files, and those in the `claims/` folder beside each plug-in's module."""

@@ -7,13 +7,13 @@ from typing import Any
 
 from claimbench.kernels import KERNELS, checks
 
-from ..checking import followed_claims_at_hand
+from .. import expected
 from ..definitions import Shape
 from ..kernel_shapes import inputs
 from ..runner import resolve_device
 
 SHAPES: dict[str, dict[str, Shape]] = {}
-for _claim in followed_claims_at_hand():
+for _claim in expected.claims():
     for _label, _shape in _claim.shapes.items():
         if _shape.tier == "smoke":
             SHAPES.setdefault(_claim.kernel, {})[f"{_claim.id}.{_label}"] = _shape
@@ -68,7 +68,7 @@ def _benchmark(name: str, shapes: Iterable[str]) -> type:
         {
             "__doc__": f"{name} on blocks of the claims' own shapes, in float32.",
             "__module__": __name__,
-            "params": [list(kernel.backends), list(shapes)],
+            "params": [expected.backends(name), list(shapes)],
             "param_names": ["backend", "shape"],
             "timeout": 120,
             "repeat": (3, 10, 0.5),
@@ -79,4 +79,6 @@ def _benchmark(name: str, shapes: Iterable[str]) -> type:
     )
 
 
-globals().update({_class_name(name): _benchmark(name, s) for name, s in SHAPES.items()})
+globals().update(
+    {_class_name(name): _benchmark(name, s) for name, s in SHAPES.items() if name in KERNELS}
+)
