@@ -44,6 +44,16 @@ class Twin:
     def same_data(self) -> bool:
         return all(base.data_digest == head.data_digest for base, head in self.both)
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether a seeded trial gives the same again: on a CPU, with the same of everything."""
+        return all(
+            one.device == other.device == "cpu"
+            and (one.machine, one.threads, one.libraries)
+            == (other.machine, other.threads, other.libraries)
+            for one, other in ((base.provenance, head.provenance) for base, head in self.both)
+        )
+
 
 def twins(
     claim: Claim, tier: TierName, records: Sequence[Record], base: str, head: str
@@ -180,13 +190,18 @@ def _absent(twin: Twin, record: Record) -> str:
 
 @dataclass(frozen=True)
 class Series:
-    """One metric of one method and variant, paired between base and head."""
+    """One metric of one method and variant, paired between base and head.
+
+    Attributes:
+        repeatable: nothing but the commits can have made a difference.
+    """
 
     claim: Claim
     metric: str
     method: str
     label: str
     pairs: tuple[tuple[float, float], ...]
+    repeatable: bool
 
     @property
     def definition(self) -> Metric:
@@ -205,7 +220,7 @@ class Series:
     @property
     def varied(self) -> bool:
         """Whether there is anything that a test could judge."""
-        return len(self.pairs) >= FEWEST and len(set(self.changes)) > 1
+        return not self.repeatable and len(self.pairs) >= FEWEST and len(set(self.changes)) > 1
 
     def p(self) -> float:
         return statistics.paired_tests(self.changes)["wilcoxon_p"]
@@ -217,7 +232,8 @@ class Series:
 
 def series(claim: Claim, found: Iterable[Twin]) -> list[Series]:
     """Every metric of every method and variant, over the cells that both commits have."""
-    pairs: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    found_pairs: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    by_chance = {twin.cell.method for twin in found if not twin.repeatable}
     for twin in found:
         for base, head in twin.both if twin.same_data else []:
             before, after = _points(base), _points(head)
@@ -227,8 +243,11 @@ def series(claim: Claim, found: Iterable[Twin]) -> list[Series]:
                 old, new = before.get(point, {}), after.get(point, {})
                 for metric in claim.metrics.keys() & old.keys() & new.keys():
                     key = (metric, twin.cell.method, label)
-                    pairs.setdefault(key, []).append((old[metric], new[metric]))
-    return [Series(claim, *key, tuple(found)) for key, found in sorted(pairs.items())]
+                    found_pairs.setdefault(key, []).append((old[metric], new[metric]))
+    return [
+        Series(claim, metric, method, label, tuple(pairs), method not in by_chance)
+        for (metric, method, label), pairs in sorted(found_pairs.items())
+    ]
 
 
 def metric_lines(family: Sequence[Series]) -> tuple[list[Line], list[str]]:

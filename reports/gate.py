@@ -9,10 +9,11 @@ The rule, once:
   processors, devices or threads of base and head differ, times are *refused*. Baselines are exempt
   from the second, for the change cannot have altered them.
 - **A metric** is compared by method and variant, in the direction of its definition, on identical
-  (protocol, data, trial, at). It is *worse* where the mean loss exceeds the metric's tolerance and
-  Wilcoxon's signed-rank test agrees (5%, Holm over all metrics of the gate). The test has no say
-  over fewer than 6 pairs, over pairs that all moved alike, or where it could not reach 5% after
-  the correction had all that moved been losses: there the tolerance alone decides. *Better* is the
+  (protocol, data, trial, at). It is *worse* where the mean loss exceeds the metric's tolerance. A
+  seeded trial gives the same again on a CPU with the same machine, threads and libraries, so there
+  nothing else is asked. Elsewhere Wilcoxon's signed-rank test must agree (5%, Holm over all metrics
+  of the gate), unless it has no say: over fewer than 6 pairs, over pairs that all moved alike, or
+  where it could not reach 5% after the correction had all that moved been losses. *Better* is the
   same, mirrored; anything else is *unchanged*.
 - **A verdict** that moves from supported towards refuted is *worse*, the way back *better*.
 - **A backend** must be right before it has a time: one that failed, or has no known error, at head
