@@ -112,7 +112,7 @@ class Effort:
 
     Attributes:
         groups: how many times all streams get new processes, lest one lucky layout decide.
-        least: rounds of a case in each group.
+        least: rounds of a case in each group; fewer of one whose calls are long.
         fine: a case whose effect is known to so much, as a share, needs no more rounds.
         seconds: of turns in each group, for all cases together.
     """
@@ -124,7 +124,7 @@ class Effort:
 
 
 FIRST = Effort(groups=2, least=8, fine=0.02, seconds=25)
-AGAIN = Effort(groups=2, least=20, fine=0.01, seconds=20)
+AGAIN = Effort(groups=3, least=16, fine=0.01, seconds=30)
 
 
 @dataclass
@@ -198,7 +198,10 @@ def _group(
             waiting = {place for place, taken in enumerate(found) if not taken.problem}
             until, number = clock() + effort.seconds, 0
             had = {place: len(found[place].times) for place in waiting}
-            while waiting and (clock() < until or number < effort.least):
+            while waiting:
+                new = {place: len(found[place].times) - had[place] for place in waiting}
+                if clock() >= until:
+                    waiting = {p for p in waiting if new[p] < _fewest(found[p], effort)}
                 turn = [p for p in sorted(waiting) if number % _every(found[p].call_s) == 0]
                 order.shuffle(turn)
                 for place in turn:
@@ -211,6 +214,11 @@ def _group(
 
 def _every(call_s: float) -> int:
     return 1 + int(call_s / LONG_S)
+
+
+def _fewest(taken: Taken, effort: Effort) -> int:
+    """Rounds that a case gets in a group, however long they take."""
+    return max(effort.least // _every(taken.call_s), -(-rounds.FEWEST // effort.groups))
 
 
 def _enough(taken: Taken, had: int, effort: Effort) -> bool:

@@ -114,6 +114,17 @@ def test_a_round_has_one_number_of_each_stream() -> None:
     assert set(turns.times) == {(FASTEST, 3 * FASTEST, FASTEST)}
 
 
+@pytest.mark.parametrize("call_s", [0.001, 1.0, 100.0])
+def test_every_case_gets_its_fewest_rounds_however_long_they_take(
+    monkeypatch: pytest.MonkeyPatch, call_s: float
+) -> None:
+    monkeypatch.setattr(__name__ + ".FASTEST", call_s)
+    fakes = Fakes()
+    found = taken(fakes, count=2, effort=Effort(groups=2, least=8, fine=0.0, seconds=0.0))
+    fewest = 2 * SHORT.least if call_s < streams.LONG_S else rounds.FEWEST
+    assert [len(turns.times) for turns in found] == [fewest] * 2
+
+
 def test_each_group_has_new_processes_and_closes_them() -> None:
     fakes = Fakes()
     taken(fakes)
