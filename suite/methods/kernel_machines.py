@@ -34,11 +34,69 @@ _Fit = tuple[tuple[Any, float], _Samples]
 """A candidate (Gram's name, C) on its samples."""
 
 
-class _Blocks(NamedTuple):
+class Blocks(NamedTuple):
     """What a fit and its test need of a Gram matrix."""
 
     among: Gram
     across: Float[np.ndarray, "m n"]
+
+
+BlocksOf = Callable[[Any, Indices, Indices], Blocks]
+"""From a Gram matrix's name, training and test samples to its blocks."""
+
+
+class CutOut:
+    """Blocks cut out of whole Gram matrices; a grid asks for one matrix after the other."""
+
+    def __init__(self, gram: Callable[[Any], Gram]):
+        self.gram = gram
+        self._name: Any = None
+        self._matrix: Gram
+        self._cut: dict[_Samples, Blocks] = {}
+
+    def __call__(self, name: Any, train: Indices, test: Indices) -> Blocks:
+        if self._name is None or name != self._name:
+            self._name, self._matrix, self._cut = name, self.gram(name), {}
+        samples = _samples(train, test)
+        if samples not in self._cut:
+            k = self._matrix
+            self._cut[samples] = Blocks(k[np.ix_(train, train)], k[np.ix_(test, train)])
+        return self._cut[samples]
+
+
+class NtkBlocks:
+    """Blocks of the NTK: all variants from one pass where one is selected, else that one alone.
+
+    A pass computes only the pairs of samples that a fit and its validation need, and each block as
+    a matrix of its own: a half of all pairs where selection is on halves, and nothing is copied.
+    """
+
+    def __init__(self, x: Float[np.ndarray, "n p"], variants: Sequence[Any], part: Part):
+        self.x, self.variants = x, variants
+        self._whole = CutOut(lambda variant: self._gram([variant], x)[0])
+        self._selection = {
+            _samples(*pair): id(fold.selection) for fold in part.folds for pair in fold.selection
+        }
+        self._of: int | None = None
+        self._made: dict[_Samples, dict[Any, Blocks]] = {}
+
+    def __call__(self, variant: Any, train: Indices, test: Indices) -> Blocks:
+        samples = _samples(train, test)
+        if samples not in self._selection:
+            return self._whole(variant, train, test)
+        if self._selection[samples] != self._of:
+            self._of, self._made = self._selection[samples], {}
+        if samples not in self._made:
+            fitted, validated = self.x[train], self.x[test]
+            among = self._gram(self.variants, fitted)
+            across = self._gram(self.variants, validated, fitted)
+            pairs = map(Blocks, among, across)
+            self._made[samples] = dict(zip(self.variants, pairs, strict=True))
+        return self._made[samples][variant]
+
+    @staticmethod
+    def _gram(variants: Sequence[Any], *x: Float[np.ndarray, "n p"]) -> Any:
+        return ntk_gram(*x, variants=variants, c_sigma=1.0)
 
 
 class PrecomputedSvm:
@@ -47,7 +105,7 @@ class PrecomputedSvm:
     A grid lists the C of a Gram matrix one behind the other, in rising order. Three shortcuts leave
     what is selected and reached as it is without them:
 
-    1. A Gram matrix and its blocks are made once for all C.
+    1. The blocks of a Gram matrix are made once for all C.
     2. A fit none of whose multipliers has reached C answers for every larger C. In the dual,
        min 1/2 a'Qa - sum(a) with 0 <= a <= C and y'a = 0, C stands in the bounds alone, and the
        solver stops when the gradient Qa - 1 agrees, to its tolerance, between the multipliers that
@@ -61,11 +119,8 @@ class PrecomputedSvm:
     LibSVM cannot be started from the solution for another C, and no solver here is our own.
     """
 
-    def __init__(self, gram: Callable[[Any], Gram], y: Indices, iterations: int = -1):
-        self.gram, self.y, self.iterations = gram, y, iterations
-        self._name: Any = None
-        self._matrix: Gram
-        self._blocks: dict[_Samples, _Blocks] = {}
+    def __init__(self, blocks: BlocksOf, y: Indices, iterations: int = -1):
+        self.blocks, self.y, self.iterations = blocks, y, iterations
         self._known: dict[_Fit, float] = {}
         self._settled: dict[tuple[Any, _Samples], tuple[float, float]] = {}
         self._stopped: set[_Fit] = set()
@@ -99,7 +154,7 @@ class PrecomputedSvm:
         since, accuracy = self._settled.get((name, samples), (np.inf, 0.0))
         if since <= cost:
             return accuracy
-        blocks = self._cut(name, train, test)
+        blocks = self.blocks(name, train, test)
         cap = -1 if fit in self._to_the_end else self.iterations
         machine = _support_vectors(blocks.among, self.y[train], cost, cap)
         accuracy = _share_right(machine, blocks.across, self.y[test])
@@ -108,15 +163,6 @@ class PrecomputedSvm:
         elif np.abs(machine.dual_coef_).max() < cost:
             self._settled[name, samples] = cost, accuracy
         return accuracy
-
-    def _cut(self, name: Any, train: Indices, test: Indices) -> _Blocks:
-        if self._name is None or name != self._name:
-            self._name, self._matrix, self._blocks = name, self.gram(name), {}
-        samples = _samples(train, test)
-        if samples not in self._blocks:
-            k = self._matrix
-            self._blocks[samples] = _Blocks(k[np.ix_(train, train)], k[np.ix_(test, train)])
-        return self._blocks[samples]
 
 
 def _samples(train: Indices, test: Indices) -> _Samples:
@@ -156,11 +202,9 @@ def ntk_svm(
 
     Source: Arora et al. 2020, arXiv:1910.01663, section 4.
     """
-    variants = ntk_variants(depth)
-    grams = ntk_gram(as_rows(trial.data.x), variants=variants, c_sigma=1.0)
-    by_variant = dict(zip(variants, grams, strict=True))
+    x, variants = as_rows(trial.data.x), ntk_variants(depth)
     for part in trial.parts:
-        machine = PrecomputedSvm(by_variant.__getitem__, trial.data.y, iterations)
+        machine = PrecomputedSvm(NtkBlocks(x, variants, part), trial.data.y, iterations)
         yield machine.cross_validated(part, list(product(variants, c)))
 
 
@@ -180,7 +224,7 @@ def gaussian_svm(
     x = as_rows(trial.data.x)
     squared = _squared_distances(x) / x.shape[1]
     for part in trial.parts:
-        machine = PrecomputedSvm(lambda g: np.exp(-g * squared), trial.data.y, iterations)
+        machine = PrecomputedSvm(CutOut(lambda g: np.exp(-g * squared)), trial.data.y, iterations)
         yield machine.cross_validated(part, list(product(gamma, c)))
 
 
@@ -207,7 +251,7 @@ def polynomial_svm(
 
     kernels = list(product(degrees, scales))
     for part in trial.parts:
-        machine = PrecomputedSvm(gram, trial.data.y, iterations)
+        machine = PrecomputedSvm(CutOut(gram), trial.data.y, iterations)
         yield machine.cross_validated(part, list(product(kernels, c)))
 
 
@@ -221,7 +265,7 @@ def linear_svm(
     """
     x = as_rows(trial.data.x)
     for part in trial.parts:
-        machine = PrecomputedSvm(lambda _: x @ x.T, trial.data.y, iterations)
+        machine = PrecomputedSvm(CutOut(lambda _: x @ x.T), trial.data.y, iterations)
         yield machine.cross_validated(part, [("linear", cost) for cost in c])
 
 

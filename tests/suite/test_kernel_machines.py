@@ -17,7 +17,12 @@ from claimbench.suite import protocols
 from claimbench.suite.data import load
 from claimbench.suite.evaluation import Data, Indices, Score, Trial, cross_validated
 from claimbench.suite.methods import kernel_machines
-from claimbench.suite.methods.kernel_machines import C_OF_THE_STUDY, PrecomputedSvm
+from claimbench.suite.methods.kernel_machines import (
+    C_OF_THE_STUDY,
+    CutOut,
+    NtkBlocks,
+    PrecomputedSvm,
+)
 
 Protocol = Callable[[Data, int], Any]
 CAP = 5_000
@@ -65,6 +70,22 @@ def test_ntk_svm_is_the_plain_grid(name: str, protocol: Protocol) -> None:
     assert score.details["stopped_fits"] > 0 or name != "noisy"
 
 
+@pytest.mark.parametrize("protocol", [protocols.published_folds, protocols.nested_folds])
+def test_blocks_of_the_ntk_are_those_of_the_whole_matrix(protocol: Protocol) -> None:
+    data, variants = load("iris"), ntk_variants(2)
+    [part] = protocol(data, 0)
+    blocks = NtkBlocks(data.x, variants, part)
+    whole = dict(zip(variants, ntk_gram(data.x, variants=variants, c_sigma=1.0), strict=True))
+    for fold in part.folds:
+        for train, test in (*fold.selection, (fold.train, fold.test)):
+            for variant in variants:
+                among, across = blocks(variant, train, test)
+                k = whole[variant]
+                np.testing.assert_allclose(among, k[np.ix_(train, train)], rtol=1e-12, atol=1e-12)
+                # Of equal rows, the arc cosine next to 1 makes 1e-8 of a rounding of 1e-16.
+                np.testing.assert_allclose(across, k[np.ix_(test, train)], rtol=1e-6, atol=1e-12)
+
+
 def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
     """(C, cap) of each fit that is made from now on."""
     made: list[tuple[float, int]] = []
@@ -83,7 +104,7 @@ def test_where_no_multiplier_is_at_its_bound_a_larger_c_is_not_fitted(
 ) -> None:
     x = np.array([[-2.0], [-1.0], [1.0], [2.0]])
     y, everything = np.array([0, 0, 1, 1]), np.arange(4)
-    machine = PrecomputedSvm(lambda _: x @ x.T, y)
+    machine = PrecomputedSvm(CutOut(lambda _: x @ x.T), y)
     made = fits(monkeypatch)
     # The maximal margin is 2, so both multipliers are 1/2: at their bound for C = 0.5, not for 1.
     accuracies = [machine(("linear", cost), everything, everything) for cost in (0.5, 1, 10, 100)]
@@ -97,11 +118,11 @@ def test_a_stopped_fit_that_is_selected_is_fitted_to_its_end(
     data = noisy()
     trial = Trial(data, protocols.published_folds(data, 0), 0)
     made = fits(monkeypatch)
-    machine = PrecomputedSvm(lambda _: data.x @ data.x.T, data.y, iterations=1)
+    machine = PrecomputedSvm(CutOut(lambda _: data.x @ data.x.T), data.y, iterations=1)
     score = machine.cross_validated(trial.parts[0], [("linear", 1.0)])
     assert score.details["stopped_fits"] == 0
     assert [cap for _, cap in made if cap == -1] == [-1] * 4  # one candidate, so no selection
-    free = PrecomputedSvm(lambda _: data.x @ data.x.T, data.y)
+    free = PrecomputedSvm(CutOut(lambda _: data.x @ data.x.T), data.y)
     assert score.items == free.cross_validated(trial.parts[0], [("linear", 1.0)]).items
 
 
