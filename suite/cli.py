@@ -193,7 +193,7 @@ def data_list(data: Data = None, json: Json = False) -> None:
 
 @data_app.command("fetch")
 def data_fetch(
-    names: Annotated[list[str], typer.Argument(help="Data sets, or `all`.")],
+    names: Annotated[list[str], typer.Argument(help="Data sets, a collection, a tier, or `all`.")],
 ) -> None:
     """Download from the publisher or a mirror, checked by SHA-256; offline afterwards."""
     _do(".data_commands:data_fetch", names)

@@ -11,6 +11,9 @@ from rich.table import Table
 
 from . import data as data_sets
 from .answers import ALL_GOOD, INFRASTRUCTURE, print_json, print_table
+from .checking import followed_claims
+from .definitions import TIERS, DefinitionError
+from .registry import load_plugins
 
 
 def use_mirror(folder: Path | None) -> None:
@@ -41,7 +44,13 @@ def data_fetch(names: Sequence[str]) -> int:
 
 
 def _members(name: str) -> list[str]:
-    """The data sets of a collection such as `uci`, of `all`, or the one of that name."""
+    """The data sets of a collection such as `uci`, of a tier, of `all`, or the one of that name."""
+    if name in TIERS:
+        tiers = [claim.tiers[name] for claim in followed_claims() if name in claim.tiers]
+        if not tiers:
+            raise DefinitionError(f"no claim that is followed here has a tier {name!r}")
+        return [data for tier in tiers for data in tier.data]
+    load_plugins()
     known = list(data_sets.DATASETS)
     inside = [other for other in known if name == "all" or other.startswith(f"{name}/")]
     return inside or [name]

@@ -90,6 +90,26 @@ def test_claimbench_is_installed_from_the_clone_or_beside_it(repository: Path) -
     assert (repository / ".github/workflows/check.yml").exists() == ours
 
 
+@pytest.mark.parametrize(
+    ("table", "origin"),
+    [
+        ("[project]\ndependencies = ['claimbench>=0.1']", ">=0.1"),
+        ("[project.optional-dependencies]\ngate = ['numpy', 'claimbench[asv]==0.1']", "==0.1"),
+        (
+            "[dependency-groups]\na = [{include-group = 'b'}, 'not a requirement']\n"
+            "b = ['claimbench @ git+https://example.org/claimbench@0123abc']",
+            " @ git+https://example.org/claimbench@0123abc",
+        ),
+    ],
+)
+def test_claimbench_comes_from_where_the_project_says(
+    tmp_path: Path, table: str, origin: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(table)
+    gate = rendered("github", tmp_path, "main")[".github/workflows/gate.yml"]
+    assert f"pip install . 'claimbench[asv,report,stats]{origin}'\n" in gate
+
+
 def test_a_file_of_another_text_is_not_overwritten(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

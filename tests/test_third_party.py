@@ -118,6 +118,23 @@ def test_a_run_measures_what_the_repository_follows(
     assert "li2019_pooling_improves_cntk" not in index
 
 
+def test_a_night_fetches_what_a_tier_needs(claimbench: Callable[..., Any]) -> None:
+    done = claimbench("data", "fetch", "quick")
+    assert (done.returncode, done.stderr) == (0, "digits: bundled, nothing to fetch\n")
+    assert "no claim that is followed here has a tier 'full'" in (
+        claimbench("data", "fetch", "full").stderr
+    )
+
+
+def test_its_workflows_install_claimbench_from_where_it_says(
+    claimbench: Callable[..., Any], good: tuple[Path, Path]
+) -> None:
+    repo, _ = good
+    assert claimbench("ci", "init", "github").returncode == 0
+    gate = (repo / ".github" / "workflows" / "gate.yml").read_text()
+    assert "pip install . 'claimbench[asv,report,stats]==0.1.0'" in gate
+
+
 def test_a_record_knows_the_code_of_a_plug_in(good: tuple[Path, Path], tmp_path: Path) -> None:
     repo, site = good
     other = installed(altered(repository(tmp_path / "repo"), "1, u", "1.0, u"), tmp_path / "site")
@@ -253,6 +270,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     return repo, commits
 
 
+@pytest.mark.timeout(900)  # many processes, on a machine that may be busy
 @pytest.mark.parametrize(("head", "status"), [("slow", 1), ("same", 0)])
 def test_the_gate_tells_a_slower_commit_from_an_equal_one(
     history: tuple[Path, dict[str, str]], head: str, status: int

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-import tomllib
+from contextlib import suppress
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from packaging.requirements import InvalidRequirement, Requirement
 
 from ..answers import ALL_GOOD, WRONG_USAGE
 from ..definitions import DefinitionError
+from ..project import contents
 from . import comment_body
 from .actions import ACTIONS
 
@@ -54,8 +57,9 @@ def rendered(forge: Forge, folder: Path, branch: str) -> dict[str, str]:
     """The text of every file that a repository gets, by its path in it.
 
     A repository with a script `.ci/run` gets a check that runs it. One whose project is not
-    claimbench itself installs claimbench beside it.
+    claimbench itself installs claimbench beside it, from where its pyproject.toml says.
     """
+    project = contents(folder)
     environment = Environment(
         # GitHub's expressions have jinja's usual braces.
         block_start_string="<%",
@@ -77,7 +81,8 @@ def rendered(forge: Forge, folder: Path, branch: str) -> dict[str, str]:
         comment_program=_text("comment_body.py"),
         comment_marker=comment_body.MARKER,
         has_check=(folder / ".ci" / "run").is_file(),
-        own=_project(folder) == "claimbench",
+        own=project.get("project", {}).get("name") == "claimbench",
+        origin=_origin(project),
     )
     if forge == "gitlab":
         return {".gitlab-ci.yml": environment.get_template("gitlab-ci.yml.j2").render()}
@@ -93,13 +98,16 @@ def _text(*name: str) -> str:
     return files(__package__).joinpath(*name).read_text(encoding="utf-8")
 
 
-def _project(folder: Path) -> str:
-    """Name of the folder's Python project; empty where it has none."""
-    path = folder / "pyproject.toml"
-    if not path.is_file():
-        return ""
-    try:
-        name: str = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}).get("name")
-    except ValueError as e:
-        raise DefinitionError(f"{path}: {e}") from e
-    return name or ""
+def _origin(project: dict[str, Any]) -> str:
+    """What stands behind the name in the first requirement on claimbench: a URL, or versions."""
+    table = project.get("project", {})
+    lists = [
+        table.get("dependencies", []),
+        *table.get("optional-dependencies", {}).values(),
+        *project.get("dependency-groups", {}).values(),
+    ]
+    for line in chain(*lists):
+        with suppress(InvalidRequirement, TypeError):  # a group may include another
+            if (wanted := Requirement(line)).name == "claimbench":
+                return f" @ {wanted.url}" if wanted.url else str(wanted.specifier)
+    return ""
