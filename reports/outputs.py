@@ -13,9 +13,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from claimbench.suite import provenance
 from claimbench.suite.definitions import Definition
 
 from .comparison import KINDS, WORSE, Comparison, Kind, Line, one_line, status
@@ -225,7 +227,16 @@ def _result(line: Line, rules: list[str], line_of: LineOf) -> dict[str, Any]:
 
 
 def _file(line: Line) -> str:
-    return f"suite/claims/{line.claim}.toml" if line.claim else "suite/claims"
+    ours = f"suite/claims/{line.claim}.toml" if line.claim else "suite/claims"
+    return _claim_files(Path.cwd()).get(line.claim, ours)
+
+
+@cache
+def _claim_files(folder: Path) -> dict[str, str]:
+    """Paths of claim files in the repository that a folder is of, by id."""
+    tracked = ("ls-files", "--full-name", "--", "*claims/*.toml")
+    listed = provenance.git("-C", str(folder), *tracked) or ""
+    return {PurePosixPath(path).stem: path for path in listed.splitlines()}
 
 
 def github_annotations(comparison: Comparison, line_of: LineOf = first_line) -> Iterator[str]:

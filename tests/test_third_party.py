@@ -290,6 +290,9 @@ def test_the_gate_tells_a_slower_commit_from_an_equal_one(
     lines = json.loads((repo / "gate" / "gate.json").read_text())["comparison"]["lines"]
     worse = {line["name"] for line in lines if line["kind"] == "worse"}
     assert worse == ({f"time of fastgram on {CLAIM}.draw"} if status else set()), said
+    [run] = json.loads((repo / "gate" / "gate.sarif").read_text())["runs"]
+    places = [found["locations"][0]["physicalLocation"] for found in run["results"]]
+    assert {p["artifactLocation"]["uri"] for p in places} <= {f"fastgram/claims/{CLAIM}.toml"}
     noisy = [line["reason"] for line in lines if line["kind"] == "not measured"]
     assert all("too noisy" in reason for reason in noisy), said
     unchanged = {line["what"] for line in lines if line["kind"] == "unchanged"}
