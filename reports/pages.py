@@ -19,7 +19,6 @@ from claimbench.suite.definitions import Claim
 from claimbench.suite.rules import Outcome
 
 from . import bench_records, charts, history, tables, views, words
-from .claim_views import ClaimPage
 from .figures import Figure
 from .tables import Table
 from .views import Report
@@ -68,19 +67,10 @@ def write_report(report: Report, out: Path, draw: Draw = charts.draw) -> Path:
                   kernels=report.kernels)  # fmt: skip
     for claim in report.claims:
         _page(out, claim.file, "claim.html.j2", stamp, draw, page=claim)
-        _data(out, claim.file, claim_tables(claim))
     for kernel in report.kernels:
         _page(out, kernel.file, "kernel.html.j2", stamp, draw, page=kernel)
-        _data(out, kernel.file, (kernel.latest, *kernel.peers, kernel.across))
-    _data(out, "index.html", (report.index.table, report.index.commits))
     _write(out / "results.json", tables.dump(report.results))
     return first
-
-
-def claim_tables(page: ClaimPage) -> list[Table]:
-    parts = [rule.breakdown for rule in page.rules if rule.breakdown]
-    rest = (page.calls, page.tiers, page.published, page.measured, page.across, page.rows)
-    return [*parts, *rest]
 
 
 def _page(
@@ -91,13 +81,20 @@ def _page(
     draw: Draw,
     **shown: object,
 ) -> Path:
+    """Write a page, and beside it the data of every table that it links."""
     root = "../" * file.count("/")
     places = count(1)
+    linked: dict[str, Table] = {}
 
     def drawn(figure: Figure) -> Markup | None:
         svg = draw(figure, f"f{next(places)}-")
         # Rebuilt from an allowlist by `drawings`, so that there is nothing left to escape.
         return Markup(svg) if svg else None
+
+    def data(table: Table) -> str:
+        stem = f"data/{file.removesuffix('.html')}/{words.slug(table.name)}"
+        linked[stem] = table
+        return root + stem
 
     text = environment.get_template(template).render(
         **_frame(),
@@ -106,8 +103,11 @@ def _page(
         stamp=stamp,
         lacking=charts.lacking(),
         draw=drawn,
-        data=lambda table: f"{root}{_stem(file, table)}",
+        data=data,
     )
+    for stem, table in linked.items():
+        _write(out / f"{stem}.csv", tables.as_csv(table))
+        _write(out / f"{stem}.json", tables.as_json(table))
     return _write(out / file, text)
 
 
@@ -136,16 +136,6 @@ def _policy(style: str, script: str) -> str:
 
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _stem(file: str, table: Table) -> str:
-    return f"data/{file.removesuffix('.html')}/{words.slug(table.name)}"
-
-
-def _data(out: Path, file: str, found: Sequence[Table]) -> None:
-    for table in found:
-        _write(out / f"{_stem(file, table)}.csv", tables.as_csv(table))
-        _write(out / f"{_stem(file, table)}.json", tables.as_json(table))
 
 
 def _write(path: Path, text: str) -> Path:
