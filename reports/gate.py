@@ -70,8 +70,7 @@ def compare(
     judge = None if rounds is None else Judge(rounds, claims)
     for claim in claims:
         lines += kernel_times.lines(claim, timings, base, head, judge)
-    if judge is not None:
-        notes = [*notes, *kernel_times.notes(judge, lines)]
+    notes = [*notes, *kernel_times.notes(judge, lines)]
     return Comparison(base=base, head=head, tier=tier, lines=in_order(lines), notes=tuple(notes))
 
 

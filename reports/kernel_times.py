@@ -22,6 +22,10 @@ TIMED: TierName = "smoke"  # whose shapes the suite's benchmarks of kernels run
 FLOOR_S = 1e-4  # timers and schedulers of shared machines move a call by this much
 LEAST = 0.25  # by which asv's samples of two commits may differ where nothing has changed
 GROWTH = 2.0  # as a backend may be off by twice what the reference is in the same dtype
+WITHOUT_ROUNDS = (
+    "times: no rounds of these two commits, so asv's samples of each by itself are compared, which "
+    f"see no slow-down under {LEAST:.0%}; claimbench gate --measure takes rounds"
+)
 ROUNDING = 4 * 2.0**-23  # four units of rounding of float32, the coarsest dtype that is timed
 
 State = Literal["right", "wrong", "absent"]
@@ -220,8 +224,10 @@ def _memory(case: Case, kind: Kind, turns: Turns) -> Line:
     return case.line(kind, reason, "memory", **values, unit="bytes", tolerance=tolerance)
 
 
-def notes(judge: Judge, lines: Sequence[Line]) -> list[str]:
+def notes(judge: Judge | None, lines: Sequence[Line]) -> list[str]:
     """How much the rounds could have seen, and on how busy a machine."""
+    if judge is None:
+        return [WITHOUT_ROUNDS] if any(line.what == "time" for line in lines) else []
     rounds = judge.rounds
     judged = {key: judge.time(key).last for key, turns in judge.first.items() if turns.times}
     seen = sorted((last.resolution, key) for key, last in judged.items() if last is not None)

@@ -384,6 +384,12 @@ def test_a_time_is_worse_beyond_tolerance_and_floor(base: float, head: float, ki
     assert status(found) == (kind == "worse")
 
 
+def test_times_without_rounds_say_what_they_cannot_see() -> None:
+    [note] = timed(timing(BASE), timing(HEAD)).notes
+    assert "no rounds of these two commits" in note
+    assert not gate(TOY, GOOD).notes
+
+
 def test_a_time_is_worse_only_where_samples_are_apart() -> None:
     wide = {"low": 0.002, "high": 0.01}
     assert the(timed(timing(BASE, **wide), timing(HEAD, low=0.004)), "time", "unchanged")

@@ -14,11 +14,13 @@ import pytest
 from scipy import stats
 
 from claimbench.reports import rounds
+from claimbench.reports.comparison import Comparison, status
+from claimbench.reports.gate import compare
 from claimbench.reports.rounds import FEWEST, Judge, Judgement, Key, Rounds, Times, Turns
 from claimbench.suite.records import RecordError
 
 from ..suite import toys
-from . import asv_files
+from . import asv_files, test_gate
 
 BASE, HEAD = "a" * 40, "b" * 40
 TIMED = asv_files.with_shape(toys.tables(), tolerance=0.05)
@@ -222,6 +224,49 @@ def test_memory_changes_beyond_its_share_in_both_measurements(
 
 def test_memory_that_nobody_saw_has_no_line() -> None:
     assert Judge(taken([turns(times(1))]), [TIMED]).memory(KEY) is None
+
+
+# In the gate.
+
+
+def gated(first: Sequence[Turns], again: Sequence[Turns] = (), **of_head: Any) -> Comparison:
+    """The gate over two commits whose records agree and whose asv samples are far apart."""
+    timings = [test_gate.timing(BASE, 0.001), test_gate.timing(HEAD, **{"seconds": 0.1} | of_head)]
+    records = test_gate.both(TIMED, [0.9] * 3, [0.9] * 3)
+    return compare([TIMED], records, timings, BASE, HEAD, "smoke", taken(first, again))
+
+
+def test_rounds_go_before_samples_that_were_taken_apart() -> None:
+    found = gated([turns(times(1), memory=SAME)])
+    assert status(found) == 0
+    lines = {line.what: line for line in found.lines if line.subject != "toy"}
+    assert set(lines) == {"time", "memory"}
+    assert "a slow-down of" in lines["time"].reason
+    assert "peak memory of a call 100.0 -> 101.0 MiB" in lines["memory"].reason
+    assert found.notes[0].startswith("times: 1 cases in turns, load 0.5 to 1.5")
+
+
+def test_a_slow_down_and_more_memory_are_worse_and_say_by_how_much() -> None:
+    slower = [turns(times(1.5), memory=LARGER)]
+    found = gated(slower, slower)
+    time, memory = sorted(found.of("worse"), key=lambda line: line.what, reverse=True)
+    assert status(found) == 1
+    assert "when first measured, must clear" in time.reason
+    assert time.change == pytest.approx(0.001, rel=0.05)
+    assert time.keys == ("shapes", LABEL)
+    assert (memory.base, memory.head) == (100 * MIB, 120 * MIB)
+
+
+def test_a_case_that_the_rounds_lack_is_noticed() -> None:
+    found = gated([turns(times(1), backend="cpu")])
+    assert status(found) == 3
+    assert "it is not in the rounds" in found.of("not measured")[0].reason
+
+
+def test_a_wrong_backend_has_no_time_in_rounds_either() -> None:
+    found = gated([turns(times(0.5))], seconds=None, status="failed")
+    assert status(found) == 1
+    assert not [line for line in found.lines if line.what in ("time", "memory")]
 
 
 # Files.
