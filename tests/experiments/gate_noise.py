@@ -67,6 +67,7 @@ def trial(claims: Sequence[Claim], start: Any) -> dict[str, Any]:
     judge = rounds.Judge(found, claims)
     judged = {turns.key: judge.time(turns.key) for turns in found.first}
     return {
+        "commit": provenance.commit(),
         "started": found.started,
         "finished": found.finished,
         "load": found.load,
