@@ -8,7 +8,6 @@ is put back, so that one backend's fault is not found in the next.
 from __future__ import annotations
 
 import gc
-import pickle
 import random
 import sys
 import time
@@ -43,13 +42,16 @@ def _let_subnormals_be_numbers(yes: bool) -> None:
         torch.set_flush_denormal(not yes)
 
 
+def _numpy_state() -> dict[str, Any]:
+    """With lists in place of arrays, which compare as a whole."""
+    state: Any = np.random.get_state(legacy=False)
+    inner = state["state"].items()
+    return state | {"state": {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in inner}}
+
+
 SETTINGS = (
     Setting("numpy.geterr", np.geterr, lambda value: np.seterr(**value)),
-    Setting(
-        "numpy.random's state",
-        lambda: pickle.dumps(np.random.get_state()),
-        lambda value: np.random.set_state(pickle.loads(value)),
-    ),
+    Setting("numpy.random's state", _numpy_state, np.random.set_state),
     Setting("random's state", random.getstate, random.setstate),
     Setting("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     Setting("subnormal numbers", _subnormals_are_numbers, _let_subnormals_be_numbers),

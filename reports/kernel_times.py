@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from claimbench.suite.definitions import Claim, TierName
+from claimbench.suite.definitions import ASV_TIER, Claim
 
 from .asv_results import Timing
 from .comparison import Kind, Line, differing
 from .rounds import MEMORY_BYTES, MEMORY_SHARE, Judge, Judgement, Key, Turns, percent
 
-TIMED: TierName = "smoke"  # whose shapes the suite's benchmarks of kernels run
 FLOOR_S = 1e-4  # timers and schedulers of shared machines move a call by this much
 LEAST = 0.25  # by which asv's samples of two commits may differ where nothing has changed
 GROWTH = 2.0  # as a backend may be off by twice what the reference is in the same dtype
@@ -92,7 +91,7 @@ def lines(
         case = Case(claim, label)
         here = [t for t in timings if (t.claim, t.shape) == (claim.id, label)]
         found = list(_of_shape(case, here, base, head, judge))
-        if not found and shape.tier == TIMED:
+        if not found and shape.tier == ASV_TIER:
             found = [case.line("not measured", "no time at base and none at head")]
         yield from found
 

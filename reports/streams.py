@@ -22,8 +22,9 @@ from typing import Any, Protocol
 import claimbench.suite
 from claimbench.kernels import KERNELS
 from claimbench.suite import provenance
-from claimbench.suite.definitions import Claim
+from claimbench.suite.definitions import ASV_TIER, Claim
 from claimbench.suite.runner import resolve_device
+from claimbench.suite.threads import thread_limits
 
 from . import rounds
 from .asv_results import HistoryError
@@ -32,8 +33,6 @@ from .rounds import Rounds, Turns
 NAMES = ("base", "head", "twin")  # of one length: the environment's size moves a program's stack
 TURN_S = 0.01  # of one case: several slices of a scheduler make it no steadier
 LONG_S = 0.05  # a call this long takes part in every second round, and so on
-ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-TIMED = "smoke"
 
 Answer = dict[str, Any]
 Tell = Callable[[str], None]
@@ -70,7 +69,7 @@ class Process:
             stdout=subprocess.DEVNULL,
             pass_fds=[target],
             text=True,
-            env={**os.environ, **ONE_THREAD, "PYTHONPATH": search},
+            env={**os.environ, **thread_limits(1), "PYTHONPATH": search},
         )
         os.close(target)
         wanted = {"claim", "shape", "kernel", "backend", "inputs", "arguments"}
@@ -161,7 +160,7 @@ def cases(claims: Sequence[Claim]) -> list[Turns]:
         )
         for claim in claims
         for label, shape in claim.shapes.items()
-        if shape.tier == TIMED
+        if shape.tier == ASV_TIER
         for backend in KERNELS[claim.kernel].backends
     ]
 
@@ -298,14 +297,14 @@ def measure(
 ) -> Rounds:
     """Measure every case of the claims, and once more those that seem to have changed."""
     started, load = provenance.now(), os.getloadavg()[0]
-    first = take(cases(claims), start, efforts[0], tell)
-    picked = rounds.picked(first, rounds.tolerance_of(claims))
-    names = ", ".join(f"{turns.backend} on {turns.claim}.{turns.shape}" for turns in picked)
+    every = cases(claims)
+    first = take(every, start, efforts[0], tell)
+    wanted = {turns.key for turns in rounds.picked(first, rounds.tolerance_of(claims))}
+    picked = [case for case in every if case.key in wanted]
     if picked:
+        names = ", ".join(f"{case.backend} on {case.claim}.{case.shape}" for case in picked)
         tell(f"measured again: {names}")
-    wanted = {turns.key for turns in picked}
-    blank = [case for case in cases(claims) if case.key in wanted]
-    again = take(blank, start, efforts[1], tell)
+    again = take(picked, start, efforts[1], tell)
     return Rounds(
         base=base,
         head=head,

@@ -6,7 +6,6 @@ metric's unit, `<claim>.shapes.<label>` as a share of the time.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +13,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from claimbench.suite.definitions import Claim, DefinitionError, Metric, Shape
+from claimbench.suite.project import FILE, contents
 from claimbench.suite.registry import unknown
 
-FILE, TABLE = "pyproject.toml", ("tool", "claimbench", "tolerances")
+TABLE = ("tool", "claimbench", "tolerances")
 Part = Metric | Shape
 
 
@@ -33,7 +33,7 @@ def overridden(claims: Sequence[Claim], folder: Path) -> Overridden:
     Raises:
         DefinitionError: if the file is no TOML, or for a name or a value that cannot be.
     """
-    wanted = _wanted(folder / FILE)
+    wanted = _wanted(folder)
     known = {name: part.tolerance for claim in claims for name, part in _parts(claim).items()}
     for name in wanted:
         if name not in known:
@@ -45,13 +45,8 @@ def overridden(claims: Sequence[Claim], folder: Path) -> Overridden:
     return Overridden([_replaced(claim, wanted, folder) for claim in claims], notes)
 
 
-def _wanted(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise DefinitionError(f"{path}: not TOML ({e})") from None
+def _wanted(folder: Path) -> dict[str, Any]:
+    found: Any = contents(folder)
     for key in TABLE:
         found = found.get(key, {}) if isinstance(found, dict) else {}
     return dict(_flat(found, ()))

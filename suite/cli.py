@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .threads import thread_limits
+
 app = typer.Typer(
     help="Published claims about neural tangent kernels and deep learning, as benchmarks.",
     no_args_is_help=True,
@@ -249,9 +251,7 @@ def kernels_bench(
     json: Json = False,
 ) -> None:
     """Time backends that are right, and their peers, side by side in interleaved rounds."""
-    # Numeric libraries read these when they are imported, which is after this.
-    for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
-        os.environ[f"{library}_NUM_THREADS"] = str(threads)
+    os.environ.update(thread_limits(threads))
     _do(
         ".kernel_bench:bench_kernels",
         kernels or [],

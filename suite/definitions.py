@@ -20,6 +20,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 Scalar = str | int | float | bool
 TierName = Literal["smoke", "quick", "full"]
 TIERS: tuple[TierName, ...] = ("smoke", "quick", "full")
+ASV_TIER: TierName = "smoke"
+"""The tier whose claims and shapes asv runs, and the gate measures."""
 
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """A name of something in a claim file: asv and file names take it as it is."""

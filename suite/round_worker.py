@@ -24,7 +24,7 @@ from claimbench.kernels import KERNELS, checks
 
 from .kernel_shapes import inputs
 from .registry import load_plugins
-from .timing.memory import host_rise
+from .timing.memory import cuda_rise, host_rise
 
 SAMPLE_S = 2e-3
 """Seconds of one sample at least: what is faster is called several times for it."""
@@ -119,7 +119,8 @@ class Worker:
 
     def memory(self, case: int) -> Answer:
         """How far memory rises in one call; `None` where that cannot be seen."""
-        return {"bytes": self._rise(self.calls[case][0])}
+        rise = cuda_rise if self.device == "cuda" else host_rise
+        return {"bytes": rise(self.calls[case][0])}
 
     def _sample(self, call: Call, number: int) -> float:
         start = self.clock.read()
@@ -127,18 +128,6 @@ class Worker:
             call()
         self._wait()
         return self.clock.since(start) / number
-
-    def _rise(self, call: Call) -> int | None:
-        if self.device != "cuda":
-            return host_rise(call)
-        import torch
-
-        self._wait()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        self._wait()
-        return int(torch.cuda.max_memory_allocated() - before)
 
     def _wait(self) -> None:
         if self.device == "cuda":

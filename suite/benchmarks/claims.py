@@ -15,12 +15,10 @@ from typing import Any
 
 from .. import expected, provenance, records, runner
 from ..cells import cells
-from ..definitions import Claim, DefinitionError, TierName, digest
+from ..definitions import ASV_TIER, Claim, DefinitionError, digest
 from ..project import root
 from ..records import Record
 from ..verdicts import judge
-
-TIER: TierName = "smoke"
 
 
 def _results() -> Path:
@@ -30,7 +28,7 @@ def _results() -> Path:
 
 def measured(claim: Claim, method: str | None = None) -> list[Record]:
     """Records of a claim's cells at this commit, measured now where this run has not yet."""
-    wanted = cells(claim, TIER, only=method)
+    wanted = cells(claim, ASV_TIER, only=method)
     scratch = Path.cwd() / f"{claim.id}.jsonl"
     known = {r.cell: r for r in records.read(scratch.parent) if r.claim == claim.id}
     missing = [cell for cell in wanted if cell.digest not in known]
@@ -72,20 +70,20 @@ def _of_methods(claim: Claim) -> type:
     track_error.unit, track_seconds.unit = f"1 - {claim.lead}", "seconds"
     content = _digests(claim)
     functions = {"track_error": track_error, "track_seconds": track_seconds}
-    return _class(claim, "", "method", list(claim.methods_of(TIER)), functions, content)
+    return _class(claim, "", "method", list(claim.methods_of(ASV_TIER)), functions, content)
 
 
 def _of_rules(claim: Claim) -> type:
     """How far each rule's effect is from its threshold, 0 where it is on the claim's side."""
 
     def track_shortfall(self: Any, rule: str) -> float:
-        verdict = judge(claim, TIER, measured(claim))
+        verdict = judge(claim, ASV_TIER, measured(claim))
         if rule not in verdict.findings:
             raise RuntimeError(verdict.reason)
         return max(0.0, -verdict.findings[rule].room)
 
     track_shortfall.unit = "shortfall"
-    rules = claim.rules_of(TIER)
+    rules = claim.rules_of(ASV_TIER)
     content = _digests(claim)
     content += [digest(call.model_dump()) for call in rules.values()]
     functions = {"track_shortfall": track_shortfall}
@@ -98,7 +96,7 @@ def _digests(claim: Claim) -> list[str]:
     The class is there all the same: what shares `setup_cache` has one benchmark set it up for all.
     """
     try:
-        return [cell.digest for cell in cells(claim, TIER)]
+        return [cell.digest for cell in cells(claim, ASV_TIER)]
     except DefinitionError:
         return []
 
@@ -127,6 +125,6 @@ def _class(
 
 
 for _claim in expected.claims():
-    if TIER in _claim.tiers:
+    if ASV_TIER in _claim.tiers:
         for _made in (_of_methods(_claim), _of_rules(_claim)):
             globals()[_made.__name__] = _made

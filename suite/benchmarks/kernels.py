@@ -8,14 +8,14 @@ from typing import Any
 from claimbench.kernels import KERNELS, checks
 
 from .. import expected
-from ..definitions import Shape
+from ..definitions import ASV_TIER, Shape
 from ..kernel_shapes import inputs
 from ..runner import resolve_device
 
 SHAPES: dict[str, dict[str, Shape]] = {}
 for _claim in expected.claims():
     for _label, _shape in _claim.shapes.items():
-        if _shape.tier == "smoke":
+        if _shape.tier == ASV_TIER:
             SHAPES.setdefault(_claim.kernel, {})[f"{_claim.id}.{_label}"] = _shape
 
 

@@ -32,6 +32,18 @@ def host_rise(call: Callable[[], Any], process: int | str = "self") -> int | Non
     return max(_status(proc, "VmHWM") - before, 0)
 
 
+def cuda_rise(call: Callable[[], Any]) -> int:
+    """Bytes that torch's allocations on the GPU rise during a call."""
+    import torch
+
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return int(torch.cuda.max_memory_allocated() - before)
+
+
 def _status(proc: Path, name: str) -> int:
     lines = (proc / "status").read_text().splitlines()
     values = dict(line.split(":", 1) for line in lines)

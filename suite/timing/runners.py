@@ -18,7 +18,7 @@ import numpy as np
 
 from claimbench.kernels import checks
 
-from .memory import host_rise
+from .memory import cuda_rise, host_rise
 from .workloads import Workload
 
 Arrays = Sequence[np.ndarray]
@@ -132,13 +132,9 @@ class CudaTimer:
         return Sample(elapsed / len(calls), cpu / len(calls))
 
     def trial(self, call: Call) -> tuple[float, int | None]:
-        import torch
-
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call_s = self.sample([call]).wall_s
-        return call_s, int(torch.cuda.max_memory_allocated() - before)
+        samples: list[Sample] = []
+        rise = cuda_rise(lambda: samples.append(self.sample([call])))
+        return samples[0].wall_s, rise
 
 
 class InProcess:
