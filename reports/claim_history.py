@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 from claimbench.suite.evidence import Evidence
 
 from . import figures, scales, words
 from .figures import History, Panel, Point, Spark
+from .history import Commit
 from .kernel_views import of_tier, timed_points
 from .standings import Moment, Standing
 
@@ -31,7 +32,13 @@ def history(standing: Standing) -> History | None:
         hues=figures.hues(claim.methods) | figures.backend_hues([]),
         commits=tuple(moment.commit.short for moment in moments),
         panels=tuple(panel for panel in panels if panel.points),
+        heads=heads(moment.commit for moment in moments),
     )
+
+
+def heads(commits: Iterable[Commit]) -> dict[str, str]:
+    """Each commit at length, as a reader who points at it wants it."""
+    return {c.short: f"{c.short} {c.date.date().isoformat()} {c.subject}".strip() for c in commits}
 
 
 def _effect_panels(standing: Standing, moments: Sequence[Moment]) -> Iterator[Panel]:
@@ -118,4 +125,5 @@ def effect_spark(standing: Standing) -> Spark | None:
         hues={},
         points=points,
         threshold=scale * finding.threshold,
+        heads=heads(moment.commit for moment in standing.history),
     )

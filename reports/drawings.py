@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
@@ -24,6 +24,9 @@ _ATTRIBUTES = {
     "stroke-opacity", "stroke-width", "text-anchor", "transform", "viewBox", "width", "x", "x1",
     "x2", "y", "y1", "y2",
 }  # fmt: skip
+SEPARATOR = "\N{SYMBOL FOR UNIT SEPARATOR}"
+"""Between the two lines of what a mark tells: where it is, and what it says."""
+
 _FONT = re.compile(r"(?:(bold) )?([\d.]+)px")
 
 
@@ -45,6 +48,9 @@ def inlined(svg: str, title: str, prefix: str) -> str:
 def _copy(element: Element, prefix: str) -> Element:
     copy = Element(element.tag.removeprefix(_SVG), dict(_attributes(element, prefix)))
     copy.text, copy.tail = element.text, element.tail
+    if told := element.get("aria-label"):
+        # The drawing as a whole is one picture to a screen reader; this is for who points at it.
+        SubElement(copy, "title").text = told.replace(SEPARATOR, "\n")
     copy.extend(_copy(child, prefix) for child in element if _allowed(child))
     return copy
 

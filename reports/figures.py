@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 BACKENDS = ("reference", "cpu", "numba", "torch", "triton", "cuda")
 HUES = 8
@@ -94,10 +94,15 @@ class Panel:
 
 @dataclass(frozen=True)
 class History(Figure):
-    """Panels one above the other that share the commits as their axis."""
+    """Panels one above the other that share the commits as their axis.
+
+    Attributes:
+        heads: what each commit is called at length: hash, date and subject.
+    """
 
     commits: tuple[str, ...]
     panels: tuple[Panel, ...]
+    heads: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class Spark(Figure):
 
     points: tuple[Point, ...]
     threshold: float | None = None
+    heads: Mapping[str, str] = field(default_factory=dict)
 
 
 def hues(names: Iterable[str]) -> dict[str, int]:

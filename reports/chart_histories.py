@@ -1,0 +1,63 @@
+"""Charts across commits: panels that share the commits as their axis, and word-sized ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import words
+from .chart_grammar import INK, WIDTH, altair, by_series, data, marks, svg
+from .figures import History, Panel, Spark
+
+
+def history(figure: History) -> str:
+    alt = altair()
+    commits = [words.inert(commit) for commit in figure.commits]
+    rows = [_panel(figure, panel, commits, n) for n, panel in enumerate(figure.panels)]
+    return svg(alt.vconcat(*rows, spacing=14).resolve_scale(color="independent"))
+
+
+def _panel(figure: History, panel: Panel, commits: list[str], place: int) -> Any:
+    """One panel; only the last names the commits, and each has the legend of its own series."""
+    alt = altair()
+    last = place == len(figure.panels) - 1
+    axis = alt.Axis(labelAngle=-40, labels=last, ticks=last, title="commit" if last else None)
+    x = alt.X("x:N", axis=axis).scale(domain=commits)
+    kind = alt.Scale(type="log" if panel.log else "linear", zero=False, padding=6)
+    several = len({point.series for point in panel.points}) > 1
+    keyed = by_series(figure, panel.points, legend=several)
+    # A logarithmic axis draws a line at every digit, however few ticks are asked for.
+    grid = alt.Axis(title=None, tickCount=4, grid=not panel.log)
+    y, low = (alt.Y(f"{end}:Q", axis=grid, scale=kind) for end in ("y", "low"))
+    base = alt.Chart(data(panel.points, figure.heads)).encode(x=x, y=y, color=keyed["color"])
+    layers = [
+        base.mark_rule(strokeWidth=1.4, opacity=0.6).encode(y=low, y2="high:Q"),
+        base.mark_line(strokeWidth=1.6).encode(strokeDash=keyed["strokeDash"]),
+        marks(base, size=34),
+    ]
+    if panel.threshold is not None:
+        layers.append(_threshold(panel.threshold, y))
+    title = words.inert(panel.y)
+    return alt.layer(*layers).properties(width=WIDTH, height=130, title=title)
+
+
+def _threshold(level: float, y: Any) -> Any:
+    alt = altair()
+    line = alt.Chart(alt.Data(values=[{"y": level}]))
+    return line.mark_rule(strokeDash=[4, 4], strokeWidth=1, color=INK).encode(y=y)
+
+
+def spark(figure: Spark) -> str:
+    alt = altair()
+    commits = [words.inert(str(point.x)) for point in figure.points]
+    x = alt.X("x:N", axis=None).scale(domain=commits)
+    y, low = (alt.Y(f"{end}:Q", axis=None).scale(zero=False) for end in ("y", "low"))
+    base = alt.Chart(data(figure.points, figure.heads)).encode(x=x, y=y)
+    hue = "var(--hue-0)"
+    layers = [
+        base.mark_rule(strokeWidth=1.5, opacity=0.55, color=hue).encode(y=low, y2="high:Q"),
+        base.mark_line(strokeWidth=1.2, color=hue),
+        marks(base, size=16, color=hue),
+    ]
+    if figure.threshold is not None:
+        layers.append(_threshold(figure.threshold, y))
+    return svg(alt.layer(*layers).properties(width=110, height=34))
