@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,22 +59,34 @@ def write_results(
     results = {f"{NAME}.time_kernel": row(result=times, params=params, version="1", **columns)}
     if errors is not None:
         results[f"{NAME}.track_error"] = row(result=errors, params=params, version="1")
+    gone = {"benchmarks.claims.track_gone": [[0.1], [["'x'"]]]}
+    return write_file(folder / machine, commit, results | gone)
+
+
+def write_file(
+    folder: Path,
+    commit: str,
+    results: dict[str, list[Any]],
+    date: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+) -> Path:
+    """A file in the folder of a machine, with a row for each benchmark."""
+    machine = {"machine": folder.name, "cpu": "Fast", "ram": "8GB"}
     content = {
         "version": 2,
         "commit_hash": commit,
         "env_name": "py3.11-numpy",
-        "date": 1_767_225_600_000,
-        "params": {"machine": machine, "cpu": "Fast", "ram": "8GB", "python": "3.11", "numpy": "2"},
+        "date": int(1000 * date.timestamp()),
+        "params": machine | {"python": "3.11", "numpy": "2"},
         "python": "3.11",
         "requirements": {"numpy": "2"},
         "env_vars": {},
         "result_columns": COLUMNS,
-        "results": results | {"benchmarks.claims.track_gone": [[0.1], [["'x'"]]]},
+        "results": results,
         "durations": {},
     }
-    path = folder / machine / f"{commit[:8]}-py3.11-numpy.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (path.parent / "machine.json").write_text("{}")
+    path = folder / f"{commit[:8]}-py3.11-numpy.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "machine.json").write_text(json.dumps(machine | {"version": 1}))
     path.write_text(json.dumps(content))
     return path
 
