@@ -17,20 +17,29 @@ from claimbench.suite.timing.contenders import Absent
 from claimbench.suite.timing.floors import Peaks
 
 
-def row(contender: str, kind: Any, median: float, items: int = 4) -> Row:
+def row(
+    contender: str,
+    kind: Any,
+    median: float,
+    items: int = 4,
+    shape: str = "standard.small",
+    flops: float | None = 1e6,
+) -> Row:
     return Row(
-        kernel="ntk_gram", shape="standard.small", contender=contender, kind=kind, dtype="float32",
+        kernel="ntk_gram", shape=shape, contender=contender, kind=kind, dtype="float32",
         inputs={"x1": (4, 2)}, item="pair", items=items, items_of_shape=4, rounds=3, calls=1,
         median_s=median, lower_s=median, upper_s=median, fastest_s=median, cpu_s=median,
-        peak_bytes=None, relative_error=1e-7, flops=1e6, bytes=1e3, note="",
+        peak_bytes=None, relative_error=1e-7, flops=flops, bytes=1e3, note="",
         floor_s=median / 4, floor_bound="compute",
     )  # fmt: skip
 
 
-def record(rows: list[Row]) -> kernel_bench.BenchRecord:
+def record(
+    rows: list[Row], commit: str = "a" * 40, device: str = "cpu", day: int = 2
+) -> kernel_bench.BenchRecord:
     return kernel_bench.BenchRecord(
-        schema_version=1, commit="a" * 40, machine={"processor": "Vax"}, device="cpu", threads=1,
-        libraries={}, started="2026-01-02T12:00:00+00:00", finished="2026-01-02T12:01:00+00:00",
+        schema_version=1, commit=commit, machine={"processor": "Vax"}, device=device, threads=1,
+        libraries={}, started=f"2026-01-{day:02}T12:00:00+00:00", finished="2026-01-02T12:01:00+00:00",
         load=(0.0, 1.0), method=kernel_bench.Method("standard", 3, 2, 0.02, 10.0),
         peaks=Peaks({"float32": 1e9}, 1e9), clocks=[], rows=rows,
         absent=[Absent("ntk_gram", "standard.small", "triton", "backend", "no GPU", False)],
@@ -56,11 +65,60 @@ def test_a_kernel_that_was_not_compared_has_no_table() -> None:
     assert not list(bench_records.comparisons("cntk_gram", [record([row("cpu", "backend", 1.0)])]))
 
 
+def speeds(reference: float, cpu: float, peer: float | None, **rest: Any) -> list[Row]:
+    found = [row("reference", "reference", reference, **rest), row("cpu", "backend", cpu, **rest)]
+    return found if peer is None else [*found, row("rival", "peer", peer, **rest)]
+
+
+def test_the_lead_is_of_the_shape_with_most_work_in_the_newest_record() -> None:
+    large = {"shape": "standard.large", "flops": 1e9}
+    old = record([*speeds(8, 1, 4), *speeds(90, 9, 27, **large)])
+    new = record([*speeds(80, 10, 20, **large)], commit="b" * 40 + "-dirty", day=3)
+    found = bench_records.peer_speed("ntk_gram", [old, new])
+    assert found is not None
+    assert (found.shape, found.backend, found.commit) == ("standard.large", "cpu", "bbbbbbb-dirty")
+    assert (found.over_reference, found.over_peer, found.peer) == (8, 2, "rival")
+    assert found.floor_fraction == 0.25
+    assert "2× as fast as the best peer, rival" in str(found)
+    assert bench_records.peer_speed("cntk_gram", [old, new]) is None
+
+
+def test_the_lead_over_a_peer_is_sought_on_the_shapes_that_are_wanted() -> None:
+    claim = {"shape": "smith.block"}
+    made = record([*speeds(90, 9, 27, flops=1e9), *speeds(8, 1, 4, **claim)])
+    found = bench_records.peer_speed("ntk_gram", [made], ["smith.block", "smith.other"])
+    assert found is not None
+    assert (found.shape, found.over_peer) == ("smith.block", 4)
+    other = bench_records.peer_speed("ntk_gram", [made], ["nobody.block"])
+    assert other is not None
+    assert other.shape == "standard.small"
+
+
+def test_without_a_peer_there_is_a_lead_but_no_speed_over_peers() -> None:
+    made = record(speeds(8, 1, None))
+    assert bench_records.peer_speed("ntk_gram", [made]) is None
+    found = bench_records.leading("ntk_gram", [made])
+    assert found is not None
+    assert (found.over_reference, found.over_peer, found.peer) == (8, None, "")
+    assert "peer" not in str(found)
+
+
+def test_a_part_is_scaled_by_its_items_and_devices_do_not_mix() -> None:
+    whole, part = row("cpu", "backend", 1.0), row("reference", "reference", 1.0, items=1)
+    gpu = record([row("cuda", "backend", 0.5)], device="H100", day=1)
+    on_cpu, on_gpu = bench_records.newest("ntk_gram", [gpu, record([whole, part])])
+    assert (on_cpu.work, on_cpu.floor_s) == (1e6, 0.25)
+    assert bench_records.lead(on_cpu).over_reference == 4  # type: ignore[union-attr]
+    assert (on_gpu.record.device, on_gpu.reference) == ("H100", None)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"schema_version": 2}, "schema_version: .*1"),
         ({"rows": [{"kernel": "ntk_gram"}]}, "rows.0.shape: .*required"),
+        ({"rows": [asdict(row("cpu", "backend", 0.0))]}, "rows.0.median_s: .*above 0"),
+        ({"rows": [asdict(row("cpu", "backend", 1.0, items=0))]}, "rows.0.items: .*1 or more"),
     ],
 )
 def test_a_file_that_is_no_record_is_named(
