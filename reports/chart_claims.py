@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import words
-from .chart_grammar import INK, WIDTH, altair, by_series, data, marks, svg, told
-from .figures import Curves, Plane, Point, Scatter
+from .chart_grammar import FAINT, INK, WIDTH, altair, by_series, data, marks, svg, told
+from .figures import Curves, HeatMap, HeatPanel, Plane, Point, Scatter, Span
+
+WIDE = 1100
+"""Pixels across, of a figure that has a page's whole width."""
 
 
 def curves(figure: Curves) -> str:
@@ -66,12 +69,76 @@ def _named(name: str, x: float, y: float) -> dict[str, Any]:
 
 def plane(figure: Plane) -> str:
     alt = altair()
-    values = [_named(name, x, y) for name, x, y in figure.points]
-    points = [Point(name, x, y, y, y) for name, x, y in figure.points]
+    values = [_spanned(*point) for point in figure.points]
+    points = [Point(name, x.middle, *vars(y).values()) for name, x, y in figure.points]
     base = alt.Chart(alt.Data(values=values)).encode(
         alt.X("x:Q", title=words.inert(figure.x)).scale(zero=False, padding=24),
         alt.Y("y:Q", title=words.inert(figure.y)).scale(zero=False, padding=16),
         color=by_series(figure, points, legend=False)["color"],
     )
-    names = base.mark_text(align="left", dx=8, fontSize=11, limit=200).encode(text="series:N")
-    return svg(alt.layer(marks(base, size=70), names).properties(width=WIDTH - 160, height=300))
+    across = base.mark_rule(opacity=0.55).encode(alt.X("left:Q"), x2="right:Q")
+    up = base.mark_rule(opacity=0.55).encode(y=alt.Y("low:Q"), y2="high:Q")
+    names = base.mark_text(align="left", dx=8, dy=-6, fontSize=11, limit=200)
+    layers = alt.layer(across, up, marks(base, size=70), names.encode(text="series:N"))
+    return svg(layers.properties(width=WIDTH - 160, height=300))
+
+
+def _spanned(name: str, x: Span, y: Span) -> dict[str, Any]:
+    place = f"{_said(x)} across, {_said(y)} up"
+    ends = {"left": x.low, "right": x.high, "low": y.low, "high": y.high}
+    found = {"series": words.inert(name), "x": x.middle, "y": y.middle}
+    return {**found, **ends, "told": told(name, place)}
+
+
+def _said(span: Span) -> str:
+    known = span.low < span.high
+    interval = f" [{words.number(span.low)}, {words.number(span.high)}]" if known else ""
+    return words.number(span.middle) + interval
+
+
+STRONGEST = 0.5
+"""Opacity of a map's highest cell: the print on it still has a contrast of 4.5 in both themes."""
+
+
+def heat_map(figure: HeatMap) -> str:
+    alt = altair()
+    tiles = [tile for panel in figure.panels for tile in _shaded(figure, panel)]
+    base = alt.Chart().encode(
+        alt.X("x:N", title=words.inert(figure.x))
+        .axis(labelAngle=0, domain=False, ticks=False)
+        .scale(domain=[words.inert(place) for place in figure.columns]),
+        alt.Y("y:N", title=words.inert(figure.y))
+        .axis(domain=False, ticks=False)
+        .scale(domain=[words.inert(place) for place in figure.rows]),
+    )
+    shade = alt.Opacity("shade:Q", scale=None, legend=None)
+    cells = base.mark_rect(color="var(--hue-0)", stroke=FAINT, strokeWidth=0.5, aria=True)
+    values = base.mark_text(color="var(--ink)", fontSize=10.5).encode(text="shown:N")
+    layers = alt.layer(cells.encode(opacity=shade, description="told:N"), values)
+    sized = layers.properties(width=38 * len(figure.columns), height=22 * len(figure.rows))
+    titles = [words.inert(panel.title) for panel in figure.panels]
+    columns = max(1, min(3, WIDE // (38 * len(figure.columns) + 60)))
+    return svg(
+        sized.facet(
+            alt.Facet("panel:N", title=None, sort=titles).header(labelFontWeight="bold"),
+            columns=columns,
+            data=alt.Data(values=tiles),
+        )
+    )
+
+
+def _shaded(figure: HeatMap, panel: HeatPanel) -> list[dict[str, Any]]:
+    alike = [p for p in figure.panels if p.scale == panel.scale]
+    values = [tile.value for p in alike for tile in p.tiles]
+    least, room = min(values), (max(values) - min(values)) or 1.0
+    return [
+        {
+            "panel": words.inert(panel.title),
+            "x": words.inert(tile.x),
+            "y": words.inert(tile.y),
+            "shade": 0.03 + (STRONGEST - 0.03) * (tile.value - least) / room,
+            "shown": tile.shown,
+            "told": told(tile.place, tile.said),
+        }
+        for tile in panel.tiles
+    ]

@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from . import words
-from .chart_claims import curves, plane, scatter
+from .chart_claims import curves, heat_map, plane, scatter
 from .chart_histories import history, spark
 from .chart_ranks import ranks
 from .drawings import inlined
-from .figures import Curves, Figure, History, Plane, Ranks, Scatter, Spark
+from .figures import Curves, Figure, HeatMap, History, Plane, Ranks, Scatter, Spark
 
 INSTALL = "pip install 'claimbench[report,stats]'"
 
@@ -44,6 +44,7 @@ _DRAWN: dict[type[Figure], Callable[[Any], str]] = {
     Curves: curves,
     Scatter: scatter,
     Plane: plane,
+    HeatMap: heat_map,
     History: history,
     Spark: spark,
     Ranks: ranks,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from claimbench.suite import statistics
 from claimbench.suite.definitions import Claim, Scalar
-from claimbench.suite.evidence import Evidence, Row
+from claimbench.suite.evidence import Evidence
 from claimbench.suite.rules import name_of
 
-from . import figures, scales, words
+from . import axes, figures, scales, words
+from .claim_heat_maps import heat_maps
 from .claim_ranks import MANY, by_data, shared
-from .figures import Curves, Figure, Plane, Point, Ranks, Scatter
+from .figures import HUES, Curves, Figure, Plane, Point, Ranks, Scatter, Span
 from .standings import Standing
 
 
@@ -22,40 +22,26 @@ def fitting(standing: Standing) -> list[Figure]:
     evidence = standing.verdict.evidence
     if evidence is None or not evidence.rows:
         return []
-    found = [*_curves(evidence), *_planes(evidence)]
+    maps, curves = list(heat_maps(evidence)), list(_curves(evidence))
+    if maps:
+        # What a map shows needs no curves beside it where they are too many to be told apart.
+        curves = [c for c in curves if len({point.series for point in c.points}) <= HUES]
+    found: list[Figure] = [*maps, *curves, *_planes(evidence)]
     if len({row.record.data for row in evidence.rows}) >= MANY:
         found += [*_scatters(evidence), *_ranks(evidence)]
     return found
 
 
-def _facts(row: Row) -> dict[str, Scalar]:
-    return {**row.score.at, **row.score.variant}
-
-
-def _axes(rows: Sequence[Row]) -> dict[str, list[Scalar]]:
-    """Values of each axis that has several, in the order in which they were measured."""
-    values: dict[str, dict[Scalar, None]] = defaultdict(dict)
-    for row in rows:
-        for name, value in _facts(row).items():
-            values[name][value] = None
-    return {name: list(found) for name, found in values.items() if len(found) > 1}
-
-
-def _number(value: Scalar) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _curves(evidence: Evidence) -> Iterator[Curves]:
     """The leading metric over the longest axis of numbers; the other axes part the series."""
-    claim, axes = evidence.claim, _axes(evidence.rows)
-    lengths = {name: sum(map(_number, values)) for name, values in axes.items()}
-    x = max(lengths, key=lambda name: lengths[name], default="")
-    if not x or lengths[x] < 2:
+    claim, several = evidence.claim, axes.several(evidence.rows)
+    if not (numbers := axes.of_numbers(several)):
         return
-    found = _summary(evidence, x, axes)
+    x = numbers[0]
+    found = _summary(evidence, x, several)
     series = dict.fromkeys(name for name, _ in found)
-    numeric = lengths[x] == len(axes[x])
-    places = [float(place) for place in axes[x] if numeric]
+    numeric = axes.all_numbers(several[x])
+    places = [float(place) for place in several[x] if numeric]
     yield Curves(
         title=f"{claim.lead} over {x}, by method",
         note="Bands are 95% intervals of the mean. A method without the axis is level.",
@@ -66,7 +52,7 @@ def _curves(evidence: Evidence) -> Iterator[Curves]:
             Point(name, float(place) if numeric else str(place), *values)
             for (name, place), values in found.items()
         ),
-        order=() if numeric else tuple(map(str, axes[x])),
+        order=() if numeric else tuple(map(str, several[x])),
         log_x=numeric and min(places) > 0 and max(places) / min(places) >= 16,
     )
 
@@ -79,18 +65,18 @@ def _hues_of(claim: Claim, series: Iterable[str]) -> dict[str, int]:
 
 
 def _summary(
-    evidence: Evidence, x: str, axes: Mapping[str, Sequence[Scalar]]
+    evidence: Evidence, x: str, several: Mapping[str, Sequence[Scalar]]
 ) -> dict[tuple[str, Scalar], tuple[float, float, float]]:
     """Mean and interval by series and place on the axis; a missing axis means everywhere."""
     metric = evidence.claim.lead
     groups: dict[tuple[str, Scalar], dict[tuple[str, int], list[float]]] = {}
     for row in evidence.rows:
-        known = _facts(row)
-        rest = {name: known[name] for name in axes if name != x and name in known}
+        known = axes.facts(row)
+        rest = {name: known[name] for name in several if name != x and name in known}
         method = row.record.method
         series = f"{method} ({words.facts(rest)})" if rest else method
         draw = (row.record.data, row.record.trial)
-        for place in [known[x]] if x in known else axes[x]:
+        for place in [known[x]] if x in known else several[x]:
             group = groups.setdefault((series, place), {})
             group.setdefault(draw, []).append(row.score.metrics[metric])
     scale = 100 if scales.percent(evidence.claim, metric) else 1
@@ -107,23 +93,28 @@ def _planes(evidence: Evidence) -> Iterator[Plane]:
         if not {"x", "y"} <= call.arguments.keys():
             continue
         x, y = call.arguments["x"], call.arguments["y"]
-        values = {m: [evidence.values(m, name) for name in (x, y)] for m in evidence.methods()}
-        points = tuple(
-            (
-                m,
-                scales.shown(claim, x, fmean(a.values())),
-                scales.shown(claim, y, fmean(b.values())),
-            )
-            for m, (a, b) in values.items()
-        )
         yield Plane(
             title=f"{y} against {x}, by method",
-            note="Each mark is the mean of a method.",
+            note="Each mark is the mean of a method, with 95% intervals over images.",
             hues=figures.hues(claim.methods),
             x=scales.label(claim, x),
             y=scales.label(claim, y),
-            points=points,
+            points=tuple(
+                (method, _span(evidence, method, x), _span(evidence, method, y))
+                for method in evidence.methods()
+            ),
         )
+
+
+def _span(evidence: Evidence, method: str, metric: str) -> Span:
+    """A method's mean with its interval over items, such as images, where there are any."""
+    rows = evidence.rows_of(method)
+    if all(row.score.items.get(metric) for row in rows):
+        groups = evidence.items(method, metric).values()
+        values = [value for group in groups for value in group]
+    else:
+        values = [fmean(evidence.values(method, metric).values())]
+    return Span(*(scales.shown(evidence.claim, metric, end) for end in scales.interval(values)))
 
 
 def _scatters(evidence: Evidence) -> Iterator[Scatter]:

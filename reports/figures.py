@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 BACKENDS = ("reference", "cpu", "numba", "torch", "triton", "cuda")
 HUES = 8
@@ -31,11 +32,13 @@ class Figure:
     Attributes:
         title: what the chart shows, also to those who cannot see it.
         note: how to read it.
+        wide: it wants the whole width of a page.
     """
 
     title: str
     note: str
     hues: Mapping[str, int]
+    wide: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,111 @@ class Scatter(Figure):
 
 
 @dataclass(frozen=True)
+class Span:
+    """A value with its interval; all three are equal where nothing is known of it."""
+
+    middle: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Plane(Figure):
-    """One named mark a method, in the plane of two metrics."""
+    """One named mark a method, in the plane of two metrics, with the interval of each."""
 
     x: str
     y: str
-    points: tuple[tuple[str, float, float], ...]
+    points: tuple[tuple[str, Span, Span], ...]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One cell of a heat map.
+
+    Attributes:
+        shown: the value as the cell prints it.
+        place, said: the two lines that a reader is told who points at it.
+    """
+
+    x: str
+    y: str
+    value: float
+    shown: str
+    place: str
+    said: str
+
+
+@dataclass(frozen=True)
+class HeatPanel:
+    """One map of several.
+
+    Attributes:
+        scale: panels of one scale are shaded from the least to the greatest value of all of them.
+    """
+
+    title: str
+    scale: str
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class HeatMap(Figure):
+    """A metric over two axes, one map for each variant of the rest.
+
+    Attributes:
+        columns: places on the axis `x`, from the left.
+        rows: places on the axis `y`, from the top.
+    """
+
+    x: str
+    y: str
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    panels: tuple[HeatPanel, ...]
+    wide = True
+
+
+@dataclass(frozen=True)
+class CurvePanels(Figure):
+    """Several curves of each method, one panel a method, all on the same axes.
+
+    Attributes:
+        panels: what each is called, and its points; a series has one dash in all of them.
+        compared: points that stand faintly in every panel, for comparison.
+    """
+
+    x: str
+    y: str
+    panels: tuple[tuple[str, tuple[Point, ...]], ...]
+    compared: tuple[Point, ...] = ()
+    wide = True
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels of 8 bits, row by row: grey, or red, green and blue of each.
+
+    Attributes:
+        told: what it shows, to those who cannot see it.
+    """
+
+    width: int
+    height: int
+    pixels: bytes
+    told: str
+
+
+@dataclass(frozen=True)
+class Pictures(Figure):
+    """Pictures in a grid; `None` where there is none.
+
+    Attributes:
+        rows: what each row is called, and its pictures in the order of `columns`.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Picture | None, ...]], ...]
+    wide = True
 
 
 @dataclass(frozen=True)
