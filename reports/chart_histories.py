@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import words
-from .chart_grammar import INK, WIDTH, altair, by_series, data, marks, svg
-from .figures import History, Panel, Spark
+from .chart_grammar import INK, WIDTH, altair, by_series, data, marks, svg, told
+from .figures import History, Interval, Panel, Spark
 
 
 def history(figure: History) -> str:
@@ -61,3 +61,37 @@ def spark(figure: Spark) -> str:
     if figure.threshold is not None:
         layers.append(_threshold(figure.threshold, y))
     return svg(alt.layer(*layers).properties(width=110, height=34))
+
+
+def interval(figure: Interval) -> str:
+    """The interval on a line of its own scale, which always has the threshold and zero on it."""
+    alt = altair()
+    all_of = (figure.low, figure.high, figure.threshold, 0.0, *figure.published)
+    room = 0.06 * (max(all_of) - min(all_of)) or 1.0
+    scale = alt.Scale(domain=[min(all_of) - room, max(all_of) + room], nice=False)
+    x = alt.X("x:Q", axis=None, scale=scale)
+    value, low, high = map(words.number, (figure.effect, figure.low, figure.high))
+    ours = {
+        "x": figure.effect,
+        "low": figure.low,
+        "high": figure.high,
+        "told": told("measured", f"{value} [{low}, {high}] {figure.unit}"),
+    }
+    theirs = [
+        {"x": gap, "told": told("published", f"{words.number(gap)} {figure.unit}")}
+        for gap in figure.published
+    ]
+    middle = alt.value(11)
+    base = alt.Chart(alt.Data(values=[ours])).encode(y=middle)
+    start = alt.X("low:Q", axis=None, scale=scale)
+    hue = "var(--hue-0)"
+    limit = alt.Chart(alt.Data(values=[{"x": figure.threshold}]))
+    layers = [
+        limit.mark_rule(strokeDash=[3, 3], strokeWidth=1, color=INK).encode(x=x),
+        base.mark_rule(strokeWidth=3, opacity=0.45, color=hue).encode(x=start, x2="high:Q"),
+        marks(base, size=46, color=hue).encode(x=x),
+    ]
+    if theirs:
+        paper = alt.Chart(alt.Data(values=theirs)).encode(x=x, y=middle)
+        layers.append(marks(paper, size=40, shape="diamond", color="var(--hue-1)"))
+    return svg(alt.layer(*layers).properties(width=130, height=22))

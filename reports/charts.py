@@ -12,10 +12,10 @@ from typing import Any
 
 from . import words
 from .chart_claims import curves, heat_map, plane, scatter
-from .chart_histories import history, spark
+from .chart_histories import history, interval, spark
 from .chart_ranks import ranks
 from .drawings import inlined
-from .figures import Curves, Figure, HeatMap, History, Plane, Ranks, Scatter, Spark
+from .figures import Curves, Figure, HeatMap, History, Interval, Plane, Ranks, Scatter, Spark
 
 INSTALL = "pip install 'claimbench[report,stats]'"
 
@@ -47,5 +47,6 @@ _DRAWN: dict[type[Figure], Callable[[Any], str]] = {
     HeatMap: heat_map,
     History: history,
     Spark: spark,
+    Interval: interval,
     Ranks: ranks,
 }

@@ -11,7 +11,7 @@ from claimbench.suite.evidence import Evidence
 from . import figures, scales, words
 from .figures import History, Panel, Point, Spark
 from .history import Commit
-from .kernel_views import of_tier, timed_points
+from .kernel_views import of_tier, speed, timed_points
 from .standings import Moment, Standing
 
 RECENT = 20
@@ -113,7 +113,13 @@ def method_seconds(moment: Moment) -> dict[str, float]:
     return totals
 
 
-def effect_spark(standing: Standing) -> Spark | None:
+def sparks(standing: Standing) -> Iterator[Spark]:
+    """Effect and runtime across the last commits, each where there is something to see."""
+    told = [spark for spark in (_effect_spark(standing), _time_spark(standing)) if spark]
+    yield from (spark for spark in told if len(spark.points) > 1)
+
+
+def _effect_spark(standing: Standing) -> Spark | None:
     if standing.leading is None:
         return None
     label, finding = standing.leading
@@ -126,4 +132,30 @@ def effect_spark(standing: Standing) -> Spark | None:
         points=points,
         threshold=scale * finding.threshold,
         heads=heads(moment.commit for moment in standing.history),
+    )
+
+
+def _time_spark(standing: Standing) -> Spark | None:
+    """The fastest backend's time on one shape, on the machine of the newest times."""
+    timed = [moment for moment in standing.history if moment.timings]
+    if not timed:
+        return None
+    machine = timed[-1].timings[-1].machine
+    speeds = {
+        moment.commit.short: speed(standing.claim, standing.tier, here)
+        for moment in timed
+        for here in [[t for t in moment.timings if t.machine == machine]]
+    }
+    newest = speeds[timed[-1].commit.short]
+    points = tuple(
+        Point(found.backend, commit, found.seconds, found.seconds, found.seconds)
+        for commit, found in speeds.items()
+        if found and newest and found.shape == newest.shape
+    )[-RECENT:]
+    return Spark(
+        title=f"Fastest time of {standing.claim.kernel}, last {words.count(len(points), 'commit')}",
+        note="",
+        hues={},
+        points=points,
+        heads=heads(moment.commit for moment in timed),
     )

@@ -15,7 +15,7 @@ from claimbench.suite.verdicts import Verdict
 from . import claim_history, kernel_views, tables, words
 from .kernel_views import commit_cells
 from .published import interval_cell, mean_of
-from .standings import Moment, Standing
+from .standings import Moment, Standing, Standings
 from .tables import Cell, Table
 
 
@@ -51,18 +51,29 @@ def _call(noun: str, label: str, call: Call, registry: Registry[Any]) -> tuple[C
     )
 
 
-def tiers(standing: Standing) -> Table:
+def file_of(claim: str, tier: str = "") -> str:
+    """The page of a claim, or of one of its tiers that is not its best."""
+    return f"claims/{words.slug(claim)}{tier and f'.{tier}'}.html"
+
+
+def page_of(standings: Standings, standing: Standing) -> str:
+    """The best tier has the claim's own page, and each other that was measured one beside it."""
+    if standing is standings.best:
+        return file_of(standings.claim.id)
+    return file_of(standings.claim.id, standing.tier) if standing.shown.measured else ""
+
+
+def tiers(standings: Standings) -> Table:
     head = tables.columns(
-        "tier", "verdict", "rule", "effect", "95% interval", "n", "data", "trials", "why not",
-        "command", numeric=("effect", "n", "trials"),
+        "tier", "verdict", "at commit", "rule", "effect", "95% interval", "n", "data", "trials",
+        "why not", "command", numeric=("effect", "n", "trials"),
     )  # fmt: skip
-    rows = tuple(
-        row for verdict in standing.verdicts.values() for row in _tier_rows(standing.claim, verdict)
-    )
-    return Table("tiers", "Every tier at the newest commit", head, rows)
+    rows = tuple(row for s in standings.tiers for row in _tier_rows(standings, s))
+    return Table("tiers", "Every tier, at the newest commit that has all of it", head, rows)
 
 
-def _tier_rows(claim: Claim, verdict: Verdict) -> list[tuple[Cell, ...]]:
+def _tier_rows(standings: Standings, standing: Standing) -> list[tuple[Cell, ...]]:
+    claim, verdict = standing.claim, standing.verdict
     asked = claim.tiers[verdict.tier]
     data = ", ".join(data_of(verdict)) or words.plain(asked.data)
     if asked.stand_in:
@@ -76,8 +87,9 @@ def _tier_rows(claim: Claim, verdict: Verdict) -> list[tuple[Cell, ...]]:
     found = verdict.findings.items() or [("", None)]
     return [
         (
-            tables.text(verdict.tier),
+            tables.text(verdict.tier, page_of(standings, standing).removeprefix("claims/")),
             tables.verdict(finding.outcome if finding else verdict.outcome),
+            tables.text(standing.shown.commit.short if standing.shown.measured else ""),
             *effect_cells(label, finding),
             *end,
         )
@@ -183,7 +195,7 @@ def machine_of(record: Record) -> str:
 
 
 def rows_behind(standing: Standing) -> Table:
-    """Every score of the newest commit at the tier shown, one row each."""
+    """Every score at the commit and tier shown, one row each."""
     claim = standing.claim
     head = tables.columns(
         "method", "data", "protocol", "trial", "at", "variant", *claim.metrics, "seconds",
@@ -191,14 +203,10 @@ def rows_behind(standing: Standing) -> Table:
         numeric=("trial", *claim.metrics, "seconds"),
     )  # fmt: skip
     evidence = standing.verdict.evidence
-    chosen = [row.record for row in evidence.rows] if evidence else _of_tier(standing)
+    chosen = [row.record for row in evidence.rows] if evidence else standing.records
     records = {record.cell: record for record in chosen}
     rows = tuple(row for record in records.values() for row in _record_rows(claim, record))
     return Table("rows", "The rows behind the verdict", head, rows, limit=200)
-
-
-def _of_tier(standing: Standing) -> list[Record]:
-    return [record for record in standing.records if record.tier == standing.tier]
 
 
 def _record_rows(claim: Claim, record: Record) -> list[tuple[Cell, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from claimbench.suite.definitions import Call, Claim
@@ -10,10 +10,13 @@ from claimbench.suite.rules import Finding, Outcome, rule
 from claimbench.suite.verdicts import Verdict
 
 from . import claim_figures, claim_history, claim_ranks, claim_tables, kernel_views, tables, words
+from .claim_tables import file_of
 from .figures import Figure
 from .published import published_table
-from .standings import Standing
+from .standings import Standing, Standings
 from .tables import Table
+
+__all__ = ["ClaimPage", "RuleView", "claim_pages", "file_of", "source_of"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class ClaimPage:
     Attributes:
         state: tier, data and stand-in of what is shown, as (name, text).
         reason: why no rule could be applied; empty where they were.
+        others: the claim's other tiers: (tier, verdict, link).
+        earlier: said where the verdict is not of the newest commit; else empty.
         redo: the command that measures it again.
     """
 
@@ -44,6 +49,8 @@ class ClaimPage:
     tags: tuple[str, ...]
     outcome: Outcome
     reason: str
+    earlier: str
+    others: tuple[tuple[str, Outcome, str], ...]
     stand_in: str
     state: tuple[tuple[str, str], ...]
     source: str
@@ -67,23 +74,27 @@ class ClaimPage:
     redo: str
 
 
-def file_of(claim: str) -> str:
-    return f"claims/{words.slug(claim)}.html"
-
-
 def source_of(claim: Claim) -> str:
     return f"{claim.source.paper}, {claim.source.locator}"
 
 
-def claim_page(standing: Standing) -> ClaimPage:
+def claim_pages(standings: Standings) -> list[ClaimPage]:
+    """A page for the best tier, and one for each other tier that was ever measured in whole."""
+    told = [s for s in standings.tiers if claim_tables.page_of(standings, s)]
+    return [_page(standings, standing) for standing in told]
+
+
+def _page(standings: Standings, standing: Standing) -> ClaimPage:
     claim, verdict = standing.claim, standing.verdict
     return ClaimPage(
         id=claim.id,
-        file=file_of(claim.id),
+        file=claim_tables.page_of(standings, standing),
         title=claim.title,
         tags=claim.tags,
         outcome=verdict.outcome,
         reason=verdict.reason,
+        earlier=_earlier(standing),
+        others=tuple(_others(standings, standing)),
         stand_in=claim.tiers[standing.tier].stand_in,
         state=tuple(_state(standing)),
         source=f"{claim.source.authors}: {claim.source.paper} ({claim.source.identifier})",
@@ -98,7 +109,7 @@ def claim_page(standing: Standing) -> ClaimPage:
         figures=tuple(claim_figures.fitting(standing)),
         history=claim_history.history(standing),
         calls=claim_tables.calls(claim, standing.tier),
-        tiers=claim_tables.tiers(standing),
+        tiers=claim_tables.tiers(standings),
         published=published_table(claim, verdict),
         measured=claim_tables.measured(verdict),
         comparisons=claim_ranks.comparisons(verdict),
@@ -108,11 +119,26 @@ def claim_page(standing: Standing) -> ClaimPage:
     )
 
 
+def _earlier(standing: Standing) -> str:
+    if standing.current or not standing.shown.measured:
+        return ""
+    newest, then = standing.now.commit.short, standing.shown.commit
+    lacking = "in part" if standing.begun else "not at all"
+    return f"Measured at {then.short} {then.subject}; at the newest commit, {newest}, {lacking}."
+
+
+def _others(standings: Standings, standing: Standing) -> Iterator[tuple[str, Outcome, str]]:
+    for other in standings.tiers:
+        if other is not standing and (file := claim_tables.page_of(standings, other)):
+            yield other.tier, other.verdict.outcome, file.removeprefix("claims/")
+
+
 def _state(standing: Standing) -> list[tuple[str, str]]:
     verdict, asked = standing.verdict, standing.claim.tiers[standing.tier]
     reused = f", {verdict.reused} measured at another commit" if verdict.reused else ""
     return [
         ("Tier", standing.tier),
+        ("Commit", standing.shown.commit.short),
         (
             "Data",
             ", ".join(claim_tables.data_of(verdict)) if verdict.data else words.plain(asked.data),

@@ -216,6 +216,18 @@ class Spark(Figure):
     heads: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Interval(Figure):
+    """A word-sized interval: an effect, what it must clear, and what was published."""
+
+    effect: float
+    low: float
+    high: float
+    threshold: float
+    published: tuple[float, ...]
+    unit: str
+
+
 def hues(names: Iterable[str]) -> dict[str, int]:
     """A colour for each name, by its place in the order given."""
     return {name: place % HUES for place, name in enumerate(dict.fromkeys(names))}

@@ -56,7 +56,9 @@ def build(results: Path, out: Path, asv_results: Path | None, claims: Sequence[C
     found = records.read(results)
     timings = history.timings(asv_results) if asv_results and asv_results.is_dir() else []
     commits = history.commits(found, timings)
-    made = views.report(claims, found, timings, commits, bench_records.read(results))
+    made = views.report(
+        claims, found, timings, commits, bench_records.read(results), records.baselines()
+    )
     return write_report(made, out)
 
 

@@ -8,31 +8,38 @@ from typing import Any
 from claimbench.suite.rules import Finding
 from claimbench.suite.verdicts import Verdict
 
-from . import claim_views, words
+from . import claim_tables, words
 from .history import Commit
-from .standings import Standing
+from .standings import Standing, Standings
 
 
-def as_json(found: Sequence[Standing], commits: Sequence[Commit]) -> dict[str, Any]:
+def as_json(found: Sequence[Standings], commits: Sequence[Commit]) -> dict[str, Any]:
     """The verdicts for machines; the tables of each page lie beside them as files."""
     return {
-        "schema": 1,
+        "schema": 2,
         "commits": [{"sha": c.sha, "subject": c.subject, "date": str(c.date)} for c in commits],
-        "claims": [_result(standing) for standing in found],
+        "claims": [_result(standings) for standings in found],
     }
 
 
-def _result(standing: Standing) -> dict[str, Any]:
-    claim = standing.claim
+def _result(standings: Standings) -> dict[str, Any]:
+    claim = standings.claim
     return {
         "id": claim.id,
         "title": claim.title,
         "source": claim.source.model_dump(mode="json"),
         "published": [p.model_dump(mode="json") for p in claim.published],
         "kernel": claim.kernel,
-        "page": claim_views.file_of(claim.id),
-        "tier": standing.tier,
-        "tiers": {tier: _verdict(verdict) for tier, verdict in standing.verdicts.items()},
+        "tier": standings.best.tier,
+        "tiers": {standing.tier: _standing(standings, standing) for standing in standings.tiers},
+    }
+
+
+def _standing(standings: Standings, standing: Standing) -> dict[str, Any]:
+    return {
+        "page": claim_tables.page_of(standings, standing),
+        "commit": standing.shown.commit.sha,
+        **_verdict(standing.verdict),
         "history": [
             {"commit": moment.commit.sha, **_verdict(moment.verdict)} for moment in standing.history
         ],

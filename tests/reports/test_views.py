@@ -38,8 +38,9 @@ def test_the_newest_commit_is_judged_and_the_one_before_is_remembered() -> None:
     claim = synthetic.claim()
     found = synthetic.records(claim, "smoke", COMMITS[:2])
     index = views.report([claim], found, [], COMMITS).index
-    assert dict(index.counts)[Outcome.NOT_MEASURED] == 1
     assert index.missing[0].reason.endswith("last supported at bbbbbbb")
+    assert index.rows[0].outcome == Outcome.SUPPORTED
+    assert index.rows[0].at == "at bbbbbbb"
 
 
 def test_a_tier_that_was_begun_stands_among_what_is_missing() -> None:
@@ -49,7 +50,30 @@ def test_a_tier_that_was_begun_stands_among_what_is_missing() -> None:
     assert [(m.what, m.reason.partition(" cells")[0]) for m in index.missing] == [
         ("tier quick", "1 of 9")
     ]
-    assert index.rows[0].outcome == Outcome.SUPPORTED
+    assert index.rows[0].outcome == Outcome.INCONCLUSIVE
+    assert index.rows[0].at == "at bbbbbbb"
+
+
+def test_what_a_commit_lacks_is_filled_in_by_baselines_that_come_with_the_suite() -> None:
+    claim = synthetic.claim()
+    found = synthetic.records(claim, "smoke", COMMITS[2:])
+    kept = [record for record in found if record.method == "forest"]
+    rest = [record for record in found if record.method != "forest"]
+    [alone] = views.report([claim], rest, [], COMMITS).index.rows
+    [filled] = views.report([claim], rest, [], COMMITS, kept=kept).index.rows
+    assert (alone.outcome, filled.outcome) == (Outcome.NOT_MEASURED, Outcome.SUPPORTED)
+    [nothing] = views.report([claim], [], [], COMMITS, kept=kept).index.rows
+    assert nothing.outcome == Outcome.NOT_MEASURED
+
+
+def test_each_measured_tier_has_a_page_and_the_largest_is_the_claims_own() -> None:
+    claim = synthetic.claim()
+    found = [r for tier in ("smoke", "quick") for r in synthetic.records(claim, tier)]
+    made = views.report([claim], found, [], COMMITS)
+    pages = {page.file: dict(page.state)["Tier"] for page in made.claims}
+    stem = "claims/smith2020_kernel_wins"
+    assert pages == {f"{stem}.html": "quick", f"{stem}.smoke.html": "smoke"}
+    assert [tier.file for tier in made.index.rows[0].tiers] == [f"{stem}.smoke.html"]
 
 
 def test_a_failed_cell_is_a_row_with_its_error() -> None:
@@ -84,14 +108,14 @@ def test_a_backend_without_reference_has_a_time_and_no_ratio() -> None:
 def test_a_method_keeps_its_colour_when_another_is_not_there() -> None:
     claim = synthetic.claim()
     [standing] = standings([claim], synthetic.records(claim, "smoke"), [], COMMITS)
-    assert {f.hues["linear"] for f in claim_figures.fitting(standing)} == {2}
+    assert {f.hues["linear"] for f in claim_figures.fitting(standing.best)} == {2}
     assert figures.backend_hues(["cpu"])["cpu"] == figures.backend_hues(["mine", "cpu"])["cpu"]
 
 
 def test_the_figures_that_fit_many_data_sets_and_an_axis() -> None:
     claim = synthetic.claim()
     [standing] = standings([claim], synthetic.records(claim, "smoke"), [], COMMITS)
-    kinds = [type(figure) for figure in claim_figures.fitting(standing)]
+    kinds = [type(figure) for figure in claim_figures.fitting(standing.best)]
     assert kinds == [figures.Curves, figures.Scatter, figures.Ranks]
 
 
@@ -107,7 +131,7 @@ def test_an_axis_may_hold_a_word() -> None:
         protocols={"draw": {"holdout": {"train": 10, "test": 10}}},
     )
     [standing] = standings([claim], synthetic.records(claim, "smoke"), [], COMMITS)
-    curves = claim_figures.fitting(standing)[0]
+    curves = claim_figures.fitting(standing.best)[0]
     assert isinstance(curves, figures.Curves)
     assert curves.order == ("0", "2", "gap")
     assert {p.series for p in curves.points} >= {"kernel (flip = yes)", "forest"}
@@ -121,7 +145,7 @@ def test_two_metrics_against_each_other_make_a_plane() -> None:
         rules={"apart": {"correlation": {"x": "completeness", "y": "soundness", "below": 0.5}}},
     )
     [standing] = standings([claim], synthetic.records(claim, "quick"), [], COMMITS)
-    planes = [f for f in claim_figures.fitting(standing) if isinstance(f, figures.Plane)]
+    planes = [f for f in claim_figures.fitting(standing.best) if isinstance(f, figures.Plane)]
     assert [name for name, *_ in planes[0].points] == ["kernel", "forest", "linear"]
 
 
