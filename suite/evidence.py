@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .definitions import Claim, Scalar, TierName
 from .records import Measured, Record
@@ -46,15 +47,27 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
+    """What rules are asked about.
+
+    Attributes:
+        brief: only effect, interval and outcome are wanted; a rule may leave out what it would
+            tell beside them. A history asks so of each of its commits.
+    """
+
     claim: Claim
     tier: TierName
     rows: tuple[Row, ...]
+    brief: bool = False
 
     def rows_of(self, selector: Selector, where: Mapping[str, Scalar] | None = None) -> list[Row]:
         """The rows that a selector means."""
         asked = {"method": selector} if isinstance(selector, str) else selector
-        wanted = {**asked, **(where or {})}
-        return [row for row in self.rows if _has(row.facts, wanted)]
+        wanted = {**asked, **(where or {})}.items()
+        return [row for row, facts in self._facts if all(facts.get(k) == v for k, v in wanted)]
+
+    @cached_property
+    def _facts(self) -> list[tuple[Row, dict[str, Scalar]]]:
+        return [(row, row.facts) for row in self.rows]
 
     def values(
         self, selector: Selector, metric: str, where: Mapping[str, Scalar] | None = None
@@ -83,13 +96,11 @@ class Evidence:
         return [label for label in self.claim.methods if label in present]
 
 
-def _has(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    return all(facts.get(key) == value for key, value in wanted.items())
-
-
-def evidence(claim: Claim, tier: TierName, records: Sequence[Record]) -> Evidence:
+def evidence(
+    claim: Claim, tier: TierName, records: Sequence[Record], brief: bool = False
+) -> Evidence:
     """The rows of the records of a claim at a tier."""
-    return Evidence(claim, tier, tuple(_rows(records)))
+    return Evidence(claim, tier, tuple(_rows(records)), brief)
 
 
 def _rows(records: Sequence[Record]) -> Iterator[Row]:

@@ -123,8 +123,8 @@ def _gap(
         threshold=margin,
         room=estimate.effect - margin,
         against=name_of(rival),
-        breakdown=_by_part(gaps, over),
-        tests=statistics.paired_tests(grouped),
+        breakdown=() if evidence.brief else _by_part(gaps, over),
+        tests={} if evidence.brief else statistics.paired_tests(grouped),
     )
 
 

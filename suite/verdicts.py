@@ -35,12 +35,23 @@ class Verdict:
     evidence: Evidence | None = None
 
 
-def judge(claim: Claim, tier: TierName, records: Sequence[Record]) -> Verdict:
+def judge(
+    claim: Claim,
+    tier: TierName,
+    records: Sequence[Record],
+    *,
+    expected: Sequence[Cell] | None = None,
+    brief: bool = False,
+) -> Verdict:
     """The verdict on a claim from records of one commit.
 
     Supported where every rule is supported, refuted where one is refuted, else inconclusive.
+
+    Args:
+        expected: the claim's cells at the tier, from one who asks of many commits.
+        brief: leave out what the rules tell beside effect, interval and outcome.
     """
-    expected = cells(claim, tier)
+    expected = cells(claim, tier) if expected is None else expected
     found = matching(expected, records)
     if missing := [cell for cell in expected if cell.digest not in found]:
         reason = f"{len(missing)} of {len(expected)} cells have no record; first: {missing[0]}"
@@ -56,7 +67,7 @@ def judge(claim: Claim, tier: TierName, records: Sequence[Record]) -> Verdict:
         first = failed[0]
         reason = f"{len(failed)} cells failed; {first.method}, trial {first.trial}: {first.error}"
         return Verdict(claim, tier, Outcome.INCONCLUSIVE, reason=reason, **facts)
-    rows = evidence(claim, tier, chosen)
+    rows = evidence(claim, tier, chosen, brief)
     findings = {label: rule.run(call, rows) for label, call in claim.rules_of(tier).items()}
     return Verdict(claim, tier, _together(findings), findings, evidence=rows, **facts)
 
