@@ -136,9 +136,9 @@ def _template(cell: Cell) -> dict[str, Any]:
     plain = Record.model_validate(record.model_dump() | {"scores": tuple(_scores(cell))})
     content: dict[str, Any] = plain.model_dump(mode="json", exclude_defaults=True)
     content["data_digest"] = content["cell"][::-1]
-    content["provenance"]["libraries"] = {
-        name: "2.0.0" for name in ("captum", "numba", "numpy", "scikit-learn", "scipy", "torch")
-    }
+    content["provenance"]["libraries"] = dict.fromkeys(
+        ("captum", "numba", "numpy", "scikit-learn", "scipy", "torch"), "2.0.0"
+    )
     return content
 
 
