@@ -6,7 +6,7 @@ import io
 
 from . import words
 from .chart_grammar import INK, hue
-from .figures import Ranks
+from .figures import HUES, Ranks
 
 
 def ranks(figure: Ranks) -> str:
@@ -42,7 +42,7 @@ def ranks(figure: Ranks) -> str:
     return _themed(target.getvalue())
 
 
-_STAND_INS = tuple(f"#0000{hue + 1:02x}" for hue in range(8))
+_STAND_INS = tuple(f"#0000{hue + 1:02x}" for hue in range(HUES))
 """matplotlib wants true colours; these are nobody's, and become the style sheet's."""
 
 

@@ -13,9 +13,22 @@ from typing import Any
 from . import words
 from .chart_claims import curves, heat_map, plane, scatter
 from .chart_histories import history, interval, spark
+from .chart_kernels import dots, sizes
 from .chart_ranks import ranks
 from .drawings import inlined
-from .figures import Curves, Figure, HeatMap, History, Interval, Plane, Ranks, Scatter, Spark
+from .figures import (
+    Curves,
+    Dots,
+    Figure,
+    HeatMap,
+    History,
+    Interval,
+    Plane,
+    Ranks,
+    Scatter,
+    Sizes,
+    Spark,
+)
 
 INSTALL = "pip install 'claimbench[report,stats]'"
 
@@ -49,4 +62,6 @@ _DRAWN: dict[type[Figure], Callable[[Any], str]] = {
     Spark: spark,
     Interval: interval,
     Ranks: ranks,
+    Sizes: sizes,
+    Dots: dots,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 BACKENDS = ("reference", "cpu", "numba", "torch", "triton", "cuda")
-HUES = 8
+HUES = 12
 """How many colours the style sheet has."""
 
 
@@ -174,6 +174,60 @@ class Pictures(Figure):
 
 
 @dataclass(frozen=True)
+class Mark(Point):
+    """A point that says what it is.
+
+    Attributes:
+        place, said: the two lines that a reader is told who points at it.
+        peer: somebody else's code; drawn as a diamond.
+        part: measured on a part of what was asked for; drawn hollow.
+    """
+
+    place: str
+    said: str
+    peer: bool = False
+    part: bool = False
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What was measured of several contenders, on a logarithmic axis.
+
+    Attributes:
+        unit: "s", "bytes", or "" for a number without one.
+        line: what is possible or allowed, as points that a dashed line joins; may be empty.
+        line_name: what the line is called.
+    """
+
+    title: str
+    unit: str
+    marks: tuple[Mark, ...]
+    line: tuple[tuple[float, float], ...] = ()
+    line_name: str = ""
+
+
+@dataclass(frozen=True)
+class Sizes(Figure):
+    """A quantity against work, a line for each contender that has several sizes."""
+
+    x: str
+    quantity: Quantity
+
+
+@dataclass(frozen=True)
+class Dots(Figure):
+    """Contenders below each other on one shape, and a panel for each quantity.
+
+    Attributes:
+        order: the contenders from the top.
+    """
+
+    order: tuple[str, ...]
+    quantities: tuple[Quantity, ...]
+    wide = True
+
+
+@dataclass(frozen=True)
 class Ranks(Figure):
     """Average ranks over data sets, for a critical-difference diagram.
 
@@ -236,3 +290,8 @@ def hues(names: Iterable[str]) -> dict[str, int]:
 def backend_hues(names: Iterable[str]) -> dict[str, int]:
     """A backend keeps its colour on every page, whichever others were measured."""
     return hues([*BACKENDS, *sorted(names)])
+
+
+def contender_hues(backends: Iterable[str], peers: Iterable[str]) -> dict[str, int]:
+    """As `backend_hues`; peers have the colours after those of the backends."""
+    return hues([*BACKENDS, *sorted(backends), *sorted(peers)])
