@@ -6,19 +6,22 @@ record is whole in itself, so that a verdict can be remade from files years late
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from .definitions import Definition, Scalar, TierName
 
 SCHEMA = 1
+LONGEST = 64 * 2**20
+"""Bytes of a line; a longer one is no record, and reading it might take all memory."""
 
 
 class RecordError(RuntimeError):
@@ -102,48 +105,150 @@ def append(record: Record, path: Path) -> None:
 
 def read(folder: Path) -> list[Record]:
     """Every record of a results folder, oldest first."""
-    return _in_order(path for path in folder.glob("*.jsonl"))
+    return _in_order(line for path in _paths(folder) for line in _lines(path))
 
 
 def baselines() -> list[Record]:
     """Records of expensive baselines that come with the suite."""
     folder = files(__package__) / "baselines"
     found = folder.iterdir() if folder.is_dir() else ()
-    return _in_order(path for path in found if path.name.endswith(".jsonl"))
+    paths = (path for path in found if path.name.endswith(".jsonl"))
+    return _in_order(line for path in paths for line in _lines(path))
 
 
-def _in_order(paths: Iterable[Traversable]) -> list[Record]:
-    found = [record for path in paths for record in _records(path)]
-    return sorted(found, key=lambda record: record.provenance.started)
+class Archive(Mapping[str, list[Record]]):
+    """The records of a results folder by commit, read from their files when they are asked for.
+
+    The records of a thousand commits are more than memory should hold; where they stand is not.
+
+    Raises:
+        RecordError: at once for a line that does not say its commit, else when that is asked for.
+    """
+
+    def __init__(self, folder: Path):
+        self._starts: dict[str, dict[Path, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self._begun: dict[str, str] = {}
+        for path in _paths(folder):
+            for line in _lines(path):
+                made = _head(line).provenance
+                self._starts[made.commit][path].append(line.start)
+                begun = self._begun.setdefault(made.commit, made.started)
+                self._begun[made.commit] = min(begun, made.started)
+
+    def __getitem__(self, commit: str) -> list[Record]:
+        """The records of a commit, oldest first."""
+        if commit not in self._begun:
+            raise KeyError(commit)
+        places = self._starts[commit].items()
+        return _in_order(line for path, starts in places for line in _lines(path, starts))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._begun)
+
+    def __len__(self) -> int:
+        return len(self._begun)
+
+    def begun(self) -> Mapping[str, str]:
+        """When the first record of each commit was begun."""
+        return self._begun
 
 
-def _records(path: Traversable) -> Iterator[Record]:
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        # Only a line that ends in a newline was written whole; a killed run may leave half a one.
-        if number == len(lines) or not line.strip():
-            continue
-        try:
-            content = json.loads(line)
-            _refuse_newer(content, path, number)
-            yield Record.model_validate(content)
-        except (ValidationError, ValueError) as e:
-            raise RecordError(
-                f"{path}:{number}: not a record ({_first_line(e)}); remove the line to go on"
-            ) from None
+class _Origin(BaseModel):
+    commit: str
+    started: str
 
 
-def _refuse_newer(content: Any, path: Traversable, number: int) -> None:
-    version = content.get("schema_version", SCHEMA) if isinstance(content, dict) else SCHEMA
-    if isinstance(version, int) and version > SCHEMA:
+class _Head(BaseModel):
+    """Of a record, what must be known before it is read."""
+
+    provenance: _Origin
+
+
+class Line(NamedTuple):
+    """A line that was written whole, and where in its file it starts."""
+
+    path: Traversable
+    start: int
+    content: bytes
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.jsonl"))
+
+
+def _lines(path: Traversable, starts: Iterable[int] | None = None) -> Iterator[Line]:
+    """The lines of a file, or those of them that start where it is said."""
+    try:
+        with path.open("rb") as file:
+            if starts is None:
+                yield from _all_lines(path, file)
+            for start in starts or ():
+                file.seek(start)
+                yield Line(path, start, file.readline(LONGEST))
+    except OSError as e:
         raise RecordError(
-            f"{path}:{number}: written by a newer claimbench (record schema {version}, this reads "
-            f"up to {SCHEMA}); upgrade claimbench"
+            f"{path}: a file of records that cannot be read ({e.strerror or e}); mend it or move "
+            "it away"
+        ) from None
+
+
+def _all_lines(path: Traversable, file: BinaryIO) -> Iterator[Line]:
+    start = 0
+    while content := file.readline(LONGEST):
+        # Only a line that ends in a newline was written whole; a killed run may leave half a one.
+        if content.endswith(b"\n") and content.strip():
+            yield Line(path, start, content)
+        if len(content) == LONGEST and not content.endswith(b"\n"):
+            size = f"longer than {LONGEST // 2**20} MiB"
+            raise _broken(Line(path, start, b""), size)
+        start += len(content)
+
+
+def _in_order(lines: Iterable[Line]) -> list[Record]:
+    return sorted(map(_record, lines), key=lambda record: record.provenance.started)
+
+
+def _head(line: Line) -> _Head:
+    try:
+        return _Head.model_validate_json(line.content)
+    except ValidationError:
+        _record(line)  # which says all that is wrong
+        raise
+
+
+def _record(line: Line) -> Record:
+    try:
+        content = from_json(line.content)
+        _refuse_newer(content, line)
+        return Record.model_validate(content)
+    except ValueError as e:
+        raise _broken(line, _first_line(e)) from None
+
+
+def _refuse_newer(content: Any, line: Line) -> None:
+    version = content.get("schema_version", SCHEMA) if isinstance(content, dict) else SCHEMA
+    if isinstance(version, int | float) and version > SCHEMA:
+        raise RecordError(
+            f"{line.path}:{_number(line)}: written by a newer claimbench (record schema {version}, "
+            f"this reads up to {SCHEMA}); upgrade claimbench"
         )
+    if version != SCHEMA:
+        raise ValueError(f"schema_version: {version!r} where {SCHEMA} is known")
+
+
+def _broken(line: Line, what: str) -> RecordError:
+    where = f"{line.path}:{_number(line)}"
+    return RecordError(f"{where}: not a record ({what}); remove the line to go on")
+
+
+def _number(line: Line) -> int:
+    """The number of a line, counted only where somebody must be told."""
+    with line.path.open("rb") as file:
+        return 1 + file.read(line.start).count(b"\n")
 
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error).splitlines()[0]
+    return str(error).partition("\n")[0]
