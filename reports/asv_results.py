@@ -7,17 +7,18 @@ whose trailing nulls are cut, a cell that failed is `null` and one that was skip
 from __future__ import annotations
 
 import ast
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from claimbench.suite.definitions import Scalar
 
@@ -31,7 +32,7 @@ class HistoryError(RuntimeError):
     """asv's results hold something that is not asv's; the message names the file."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Timing:
     """One kernel's time on one backend and shape at one commit, as asv measured it.
 
@@ -145,7 +146,7 @@ def _timings(path: Path, benchmarks: Mapping[str, _Benchmark]) -> list[Timing]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_bytes())
+    content = from_json(path.read_bytes())
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")
     return content
@@ -171,9 +172,10 @@ def _of_benchmark(
         return
     errors = rows.get(f"{stem}.track_error")
     error_of = _cells(errors) if errors else {}
+    hardware, committed = _hardware(file), datetime.fromtimestamp(file.date / 1000, UTC)
     for params, cell in _cells(rows[name]).items():
         named = dict(zip(benchmark.param_names, map(_literal, params), strict=True))
-        claim, _, shape = named["shape"].partition(".")
+        claim, shape = _halves(named["shape"])
         status = _status(cell.value)
         measured = cell if status == "ok" else _NOTHING
         error = error_of.get(params, _NOTHING).value
@@ -193,8 +195,8 @@ def _of_benchmark(
             version=rows[name].version or "",
             tolerance=benchmark.tolerance,
             status=status,
-            hardware=_hardware(file),
-            committed=datetime.fromtimestamp(file.date / 1000, UTC),
+            hardware=hardware,
+            committed=committed,
         )
 
 
@@ -207,11 +209,19 @@ def _cells(row: _Row) -> dict[tuple[str, ...], _Cell]:
     if any(len(column) != len(keys) for column in filled):
         raise ValueError(f"a column has not the {len(keys)} values that its parameters ask for")
     return {
-        key: _Cell(value, low, high, tuple(s for s in samples or () if math.isfinite(s)))
+        key: _Cell(value, low, high, tuple(filter(math.isfinite, samples or ())))
         for key, value, low, high, samples in zip(keys, *filled, strict=True)
     }
 
 
+# Whatever the machine and commit, parameters are the same few: one object each for all of them.
+@cache
+def _halves(name: str) -> tuple[str, str]:
+    claim, _, shape = name.partition(".")
+    return claim, shape
+
+
+@cache
 def _literal(text: str) -> str:
     """A parameter as it was before asv wrote its `repr`."""
     try:

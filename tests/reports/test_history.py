@@ -75,12 +75,12 @@ def test_a_row_that_is_null_failed_in_every_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{", "Expecting"),
+        ("{", "EOF"),
         ("[]", "not a JSON object"),
         ('{"version": 1}', "version"),
         ('{"version": 3}', "version"),
         ('{"version": 2}', "commit_hash: Field required"),
-        ("\x80", "decode"),
+        ("\x80", "line 1 column 1"),
     ],
 )
 def test_a_broken_results_file_is_named(tmp_path: Path, content: str, complaint: str) -> None:
