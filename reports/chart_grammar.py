@@ -49,18 +49,21 @@ def svg(chart: Any) -> str:
     return vl_convert.vegalite_to_svg(configured.to_dict(validate=False), vl_version=version)
 
 
-def data(points: Sequence[Point], heads: Mapping[str, str] | None = None) -> Any:
+def data(points: Sequence[Point], heads: Mapping[str, str] | None = None, unit: str = "") -> Any:
     """Points as a chart's data; `told` is what a reader is told of each who points at it.
 
     Args:
         heads: what places on the axis are called at length, such as a commit and its subject.
     """
-    return altair().Data(values=[_value(point, heads or {}) for point in points])
+    return altair().Data(values=[_value(point, heads or {}, unit) for point in points])
 
 
-def _value(point: Point, heads: Mapping[str, str]) -> dict[str, Any]:
-    known = point.low < point.high
-    interval = f" [{words.number(point.low)}, {words.number(point.high)}]" if known else ""
+def _value(point: Point, heads: Mapping[str, str], unit: str) -> dict[str, Any]:
+    def read(amount: float) -> str:
+        return words.seconds(amount) if unit == "seconds" else words.number(amount)
+
+    interval = f" [{read(point.low)}, {read(point.high)}]" if point.low < point.high else ""
+    said = f"{point.series}: {read(point.y)}{interval} {unit if unit != 'seconds' else ''}".strip()
     place = words.inert(point.x) if isinstance(point.x, str) else point.x
     name = heads.get(point.x) if isinstance(point.x, str) else words.number(point.x)
     return {
@@ -69,13 +72,19 @@ def _value(point: Point, heads: Mapping[str, str]) -> dict[str, Any]:
         "y": point.y,
         "low": point.low,
         "high": point.high,
-        "told": told(name or str(point.x), f"{point.series}: {words.number(point.y)}{interval}"),
+        "told": told(name or str(point.x), said, point.y),
     }
 
 
-def told(head: str, text: str) -> str:
-    """What stands over a mark when it is pointed at: where it is, and what it says."""
-    return words.inert(f"{head}{drawings.SEPARATOR}{text}")
+def told(head: str, text: str, value: float | None = None) -> str:
+    """What stands over a mark when it is pointed at: where it is, and what it says.
+
+    Args:
+        value: the number in the text, which a script may hold against that of another place.
+    """
+    number = "" if value is None else f"{value!r}"
+    parts = (part.replace(drawings.SEPARATOR, " ") for part in (head, text))
+    return words.inert(drawings.SEPARATOR.join((*parts, number)))
 
 
 def marks(base: Any, **style: Any) -> Any:

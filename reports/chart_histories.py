@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from . import words
-from .chart_grammar import INK, WIDTH, altair, by_series, data, marks, svg, told
+from .chart_grammar import INK, altair, by_series, data, marks, svg, told
 from .figures import History, Interval, Panel, Spark
+
+HISTORY_WIDTH = 900
 
 
 def history(figure: History) -> str:
@@ -28,7 +30,9 @@ def _panel(figure: History, panel: Panel, commits: list[str], place: int) -> Any
     # A logarithmic axis draws a line at every digit, however few ticks are asked for.
     grid = alt.Axis(title=None, tickCount=4, grid=not panel.log)
     y, low = (alt.Y(f"{end}:Q", axis=grid, scale=kind) for end in ("y", "low"))
-    base = alt.Chart(data(panel.points, figure.heads)).encode(x=x, y=y, color=keyed["color"])
+    base = alt.Chart(data(panel.points, figure.heads, panel.unit)).encode(
+        x=x, y=y, color=keyed["color"]
+    )
     layers = [
         base.mark_rule(strokeWidth=1.4, opacity=0.6).encode(y=low, y2="high:Q"),
         base.mark_line(strokeWidth=1.6).encode(strokeDash=keyed["strokeDash"]),
@@ -37,7 +41,7 @@ def _panel(figure: History, panel: Panel, commits: list[str], place: int) -> Any
     if panel.threshold is not None:
         layers.append(_threshold(panel.threshold, y))
     title = words.inert(panel.y)
-    return alt.layer(*layers).properties(width=WIDTH, height=130, title=title)
+    return alt.layer(*layers).properties(width=HISTORY_WIDTH, height=130, title=title)
 
 
 def _threshold(level: float, y: Any) -> Any:

@@ -51,6 +51,7 @@ def _effect_panels(standing: Standing, moments: Sequence[Moment]) -> Iterator[Pa
         f"{label} ({unit})",
         tuple(effect_points(moments, label)),
         threshold=scale * finding.threshold,
+        unit=unit,
     )
 
 
@@ -93,13 +94,14 @@ def _runtime_panel(standing: Standing, moments: Sequence[Moment]) -> Panel:
         for t in timed_points(of_tier(standing.claim, standing.tier, moment.timings))
     ]
     if timed:
-        return Panel("kernel time (s)", tuple(timed), log=True)
+        return Panel("kernel time (s)", tuple(timed), log=True, unit="seconds")
     taken = [
         Point(method, moment.commit.short, total, total, total)
         for moment in moments
         for method, total in method_seconds(moment).items()
     ]
-    return Panel("time of methods (s)", tuple(p for p in taken if p.y > 0), log=True)
+    taken = [point for point in taken if point.y > 0]
+    return Panel("time of methods (s)", tuple(taken), log=True, unit="seconds")
 
 
 def method_seconds(moment: Moment) -> dict[str, float]:

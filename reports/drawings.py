@@ -25,7 +25,9 @@ _ATTRIBUTES = {
     "x2", "y", "y1", "y2",
 }  # fmt: skip
 SEPARATOR = "\N{SYMBOL FOR UNIT SEPARATOR}"
-"""Between the two lines of what a mark tells: where it is, and what it says."""
+"""Between what a mark tells: where it is, what it says, and the number in it, if any."""
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 
 _FONT = re.compile(r"(?:(bold) )?([\d.]+)px")
 
@@ -48,9 +50,12 @@ def inlined(svg: str, title: str, prefix: str) -> str:
 def _copy(element: Element, prefix: str) -> Element:
     copy = Element(element.tag.removeprefix(_SVG), dict(_attributes(element, prefix)))
     copy.text, copy.tail = element.text, element.tail
-    if told := element.get("aria-label"):
+    if SEPARATOR in (told := element.get("aria-label", "")):
         # The drawing as a whole is one picture to a screen reader; this is for who points at it.
-        SubElement(copy, "title").text = told.replace(SEPARATOR, "\n")
+        *said, value = told.split(SEPARATOR)
+        SubElement(copy, "title").text = "\n".join(said)
+        if _NUMBER.fullmatch(value):
+            copy.set("data-value", value)
     copy.extend(_copy(child, prefix) for child in element if _allowed(child))
     return copy
 

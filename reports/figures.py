@@ -246,6 +246,7 @@ class Panel:
     points: tuple[Point, ...]
     log: bool = False
     threshold: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Kernel pages: how fast each backend is on which shape, how exact, and since when."""
+"""Kernel pages: how fast each backend and peer is at which size, how exact, and since when."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from claimbench.kernels import KERNELS
 from claimbench.suite.definitions import Claim, TierName
 
-from . import bench_records, figures, tables, words
+from . import bench_records, figures, kernel_figures, kernel_uses, tables, words
+from .bench_records import Compared
 from .figures import Figure, History, Panel, Point
 from .history import Commit, Timing
 from .tables import Cell, Table
@@ -21,25 +22,55 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Section:
+    """Times that compare, since one tool took them on one machine.
+
+    Attributes:
+        title: the machine, device and threads.
+        note: by which runs, in words.
+    """
+
+    id: str
+    title: str
+    note: str
+    figures: tuple[Figure, ...]
+    table: Table | None = None
+
+
+@dataclass(frozen=True)
 class KernelPage:
     """What the page of a kernel shows.
 
     Attributes:
         about: what it computes, from its own documentation.
-        users: claims that stand on it: (title, link).
-        peers: backends beside peers, a table for each record of `kernels bench`.
+        summary: how fast it is at its best; empty where nothing was timed.
         missing: what was not measured; empty where all was.
+        redo: the command that measures what is missing.
+        uses: the claims that stand on it, shape by shape.
+        benches: of `kernels bench`, one for each machine, device and number of threads.
+        claimed: of asv, which times the claims' own shapes, one for each machine.
+        figures: times across commits.
+        places: where, when and how all of that was measured.
     """
 
     name: str
     file: str
     about: str
-    users: tuple[tuple[str, str], ...]
+    summary: str
+    missing: str
+    redo: str
+    uses: Table
+    benches: tuple[Section, ...]
+    claimed: tuple[Section, ...]
     figures: tuple[Figure, ...]
     latest: Table
     across: Table
-    peers: tuple[Table, ...]
-    missing: str
+    places: Table
+
+    @property
+    def status(self) -> str:
+        """A line for a list of kernels."""
+        return self.summary or self.missing or self.about
 
 
 @dataclass(frozen=True)
@@ -108,29 +139,23 @@ def kernel_pages(
     links: Mapping[str, str],
     benches: Sequence[BenchRecord] = (),
 ) -> list[KernelPage]:
-    """A page for each kernel that a claim stands on or that was timed.
+    """A page for each kernel that there is, that a claim stands on or that was timed.
 
     Args:
         links: from the id of a claim to its page.
         benches: records of `kernels bench`, whose peers asv does not know.
     """
-    compared = (row.kernel for bench in benches for row in bench.rows)
-    names = {*(c.kernel for c in claims), *(t.kernel for t in timings), *compared}
+    named = {*(c.kernel for c in claims), *(t.kernel for t in timings)}
+    named |= {row.kernel for bench in benches for row in bench.rows}
+    by_kernel: dict[str, list[Timing]] = defaultdict(list)
+    for t in timings:
+        by_kernel[t.kernel].append(t)
     return [
         _page(
-            name,
-            [c for c in claims if c.kernel == name],
-            _of(name, timings),
-            commits,
-            links,
-            tuple(bench_records.comparisons(name, benches)),
+            name, [c for c in claims if c.kernel == name], by_kernel[name], commits, links, benches
         )
-        for name in sorted(names)
+        for name in sorted(named | set(KERNELS))
     ]
-
-
-def _of(name: str, timings: Sequence[Timing]) -> list[Timing]:
-    return [t for t in timings if t.kernel == name]
 
 
 def file_of(kernel: str) -> str:
@@ -143,22 +168,117 @@ def _page(
     timings: Sequence[Timing],
     commits: Sequence[Commit],
     links: Mapping[str, str],
-    peers: tuple[Table, ...],
+    benches: Sequence[BenchRecord],
 ) -> KernelPage:
     last = _newest_timed(timings, commits)
     current = [t for t in timings if last and t.commit == last.sha]
-    known = KERNELS.get(name)
+    compared = bench_records.newest(name, benches)
+    known, shapes = KERNELS.get(name), kernel_figures.asked(name, users)
+    hues = _hues(timings, compared)
+    missing = _missing(last, commits, compared)
+    reached = {claim: f"../{file}" for claim, file in links.items()}
     return KernelPage(
         name=name,
         file=file_of(name),
         about=words.first_paragraph(known.__doc__ if known else ""),
-        users=tuple((claim.title, links[claim.id]) for claim in users),
-        figures=tuple(_histories(name, timings, commits)),
+        summary=_summary(name, benches, current, last),
+        missing=missing,
+        redo=f"claimbench kernels bench {name} --tier standard --out results/bench-{name}.json",
+        uses=kernel_uses.table(users, timings, commits, compared, reached),
+        benches=tuple(_benches(name, compared, shapes, hues)),
+        claimed=tuple(_claimed(name, current, last, shapes, hues)),
+        figures=tuple(_histories(name, timings, commits, hues)),
         latest=_latest(current, last),
         across=_across(timings, commits),
-        peers=peers,
-        missing=_missing(last, commits),
+        places=_places(compared, current, last),
     )
+
+
+def _hues(timings: Sequence[Timing], compared: Sequence[Compared]) -> dict[str, int]:
+    """A colour for everyone on the page, the same in every figure."""
+    rows = [row for each in compared for row in each.rows]
+    backends = {t.backend for t in timings} | {r.contender for r in rows if r.kind != "peer"}
+    return figures.contender_hues(backends, {r.contender for r in rows if r.kind == "peer"})
+
+
+def _summary(
+    name: str, benches: Sequence[BenchRecord], current: Sequence[Timing], last: Commit | None
+) -> str:
+    """The lead on the largest shape that was compared with peers, else with the reference alone."""
+    if found := bench_records.leading(name, benches):
+        return str(found)
+    times = {t.backend: t.seconds for t in _slowest(current) if t.seconds}
+    if last is None or not times:
+        return ""
+    best, first = min(times, key=lambda backend: times[backend]), _slowest(current)[0]
+    reference = times.get("reference")
+    ratio = (
+        f", {words.times(reference / times[best])} as fast as the reference" if reference else ""
+    )
+    return (
+        f"fastest is {best}: {words.seconds(times[best])}{ratio if best != 'reference' else ''} "
+        f"(shape {first.claim}.{first.shape}; asv on {first.machine}, at {last.short})"
+    )
+
+
+def _slowest(timings: Sequence[Timing]) -> list[Timing]:
+    """Times of the shape that takes longest."""
+    known = [t for t in timings if _known(t)]
+    if not known:
+        return []
+    longest = max(known, key=lambda t: t.seconds or 0)
+    place = (longest.machine, longest.environment, longest.claim, longest.shape)
+    return [t for t in known if (t.machine, t.environment, t.claim, t.shape) == place]
+
+
+def _benches(
+    name: str,
+    compared: Sequence[Compared],
+    shapes: Mapping[str, kernel_figures.Asked],
+    hues: Mapping[str, int],
+) -> Iterator[Section]:
+    settings = dict.fromkeys(bench_records.setting(each.record) for each in compared)
+    for place, setting in enumerate(settings, start=1):
+        own = [each for each in compared if bench_records.setting(each.record) == setting]
+        measures = [m for each in own for m in kernel_figures.of_bench(each, shapes)]
+        yield Section(
+            id=f"bench-{place}",
+            title=str(setting),
+            note=f"Measured {_runs(own)}.",
+            figures=tuple(kernel_figures.figures(name, str(setting), measures, hues)),
+            table=bench_records.table(f"peers-{place}", own),
+        )
+
+
+def _runs(compared: Sequence[Compared]) -> str:
+    """When and at which commits; which shapes in which run, where there were several."""
+    shapes: dict[str, list[str]] = defaultdict(list)
+    for each in compared:
+        shapes[f"at {bench_records.short(each.record)} on {each.record.started[:10]}"].append(
+            each.shape
+        )
+    if len(shapes) == 1:
+        return next(iter(shapes))
+    return "; ".join(f"{run}: {', '.join(names)}" for run, names in shapes.items())
+
+
+def _claimed(
+    name: str,
+    current: Sequence[Timing],
+    last: Commit | None,
+    shapes: Mapping[str, kernel_figures.Asked],
+    hues: Mapping[str, int],
+) -> Iterator[Section]:
+    groups: dict[tuple[str, str], dict[str, list[Timing]]] = defaultdict(lambda: defaultdict(list))
+    for t in current:
+        groups[t.machine, t.environment][f"{t.claim}.{t.shape}"].append(t)
+    several = len({environment for _, environment in groups}) > 1
+    for place, ((machine, environment), own) in enumerate(groups.items(), start=1):
+        measures = [m for shape, t in own.items() for m in kernel_figures.of_asv(t, shape, shapes)]
+        title = f"asv on {machine}{f', {environment}' if several else ''}"
+        drawn = tuple(kernel_figures.figures(name, title, measures, hues))
+        if drawn:
+            yield Section(f"asv-{place}", title, f"At {last.short}." if last else "", drawn)
 
 
 def _newest_timed(timings: Sequence[Timing], commits: Sequence[Commit]) -> Commit | None:
@@ -166,12 +286,74 @@ def _newest_timed(timings: Sequence[Timing], commits: Sequence[Commit]) -> Commi
     return next((commit for commit in reversed(commits) if commit.sha in timed), None)
 
 
-def _missing(last: Commit | None, commits: Sequence[Commit]) -> str:
+def _missing(last: Commit | None, commits: Sequence[Commit], compared: Sequence[Compared]) -> str:
     if last is None:
-        return "No time of this kernel is on record; asv run measures it."
+        return "" if compared else "No time of this kernel is on record."
     if last != commits[-1]:
         return f"Not timed at the newest commit, {commits[-1].short}; last timed at {last.short}."
     return ""
+
+
+MACHINES = "../machines.html"
+"""The page of all machines, as a kernel's page reaches it."""
+
+
+def _places(compared: Sequence[Compared], current: Sequence[Timing], last: Commit | None) -> Table:
+    head = tables.columns(
+        "machine", "measured by", "processor", "device", "threads", "commit", "date", "shapes",
+        "load", "memory bandwidth", "matrix product",
+        numeric=("threads", "shapes", "memory bandwidth", "matrix product"),
+    )  # fmt: skip
+    records = {id(each.record): each.record for each in compared}
+    counts = Counter(id(each.record) for each in compared)
+    benches = [_bench_place(record, counts[key]) for key, record in records.items()]
+    asv = [_asv_place(own, last) for own in _by_place(current).values() if last]
+    caption = "Where, when and by what the times on this page were taken"
+    return Table("places", caption, head, (*benches, *asv))
+
+
+def _by_place(current: Sequence[Timing]) -> dict[tuple[str, str], list[Timing]]:
+    found: dict[tuple[str, str], list[Timing]] = defaultdict(list)
+    for t in current:
+        if _known(t):
+            found[t.machine, t.environment].append(t)
+    return found
+
+
+def _bench_place(record: BenchRecord, shapes: int) -> tuple[Cell, ...]:
+    found, peaks = bench_records.setting(record), record.peaks
+    product = peaks.flops_per_s.get("float32")
+    return (
+        tables.text(found.host or found.processor, MACHINES),
+        tables.text("kernels bench"),
+        tables.text(found.processor),
+        tables.text(found.device),
+        tables.amount(found.threads, str(found.threads)),
+        tables.text(bench_records.short(record)),
+        tables.text(record.started[:10]),
+        tables.amount(shapes, str(shapes)),
+        tables.text(" to ".join(words.number(load, 2) for load in record.load)),
+        tables.amount(peaks.bytes_per_s, f"{words.number(peaks.bytes_per_s / 1e9, 3)} GB/s"),
+        tables.amount(product, f"{bench_records.flops(product)}/s" if product else words.NOTHING),
+    )
+
+
+def _asv_place(timings: Sequence[Timing], last: Commit) -> tuple[Cell, ...]:
+    first = timings[0]
+    shapes = len({(t.claim, t.shape) for t in timings})
+    return (
+        tables.text(first.machine, MACHINES),
+        tables.text(f"asv, {first.environment}"),
+        tables.text(str(first.hardware.get("cpu", ""))),
+        tables.text(""),
+        tables.amount(None, words.NOTHING),
+        tables.text(last.short),
+        tables.text(last.date.date().isoformat()),
+        tables.amount(shapes, str(shapes)),
+        tables.text(""),
+        tables.amount(None, words.NOTHING),
+        tables.amount(None, words.NOTHING),
+    )
 
 
 def _latest(timings: Sequence[Timing], commit: Commit | None) -> Table:
@@ -236,6 +418,11 @@ def _across(timings: Sequence[Timing], commits: Sequence[Commit]) -> Table:
     return Table("across", "Times across commits, newest first", head, rows)
 
 
+def heads(commits: Iterable[Commit]) -> dict[str, str]:
+    """Each commit at length, as a reader who points at it wants it."""
+    return {c.short: f"{c.short} {c.date.date().isoformat()} {c.subject}".strip() for c in commits}
+
+
 def commit_cells(commit: Commit) -> tuple[Cell, Cell, Cell]:
     return (
         tables.text(commit.short),
@@ -256,21 +443,25 @@ def _across_cells(t: Timing) -> tuple[Cell, ...]:
 
 
 def _histories(
-    name: str, timings: Sequence[Timing], commits: Sequence[Commit]
+    name: str, timings: Sequence[Timing], commits: Sequence[Commit], hues: Mapping[str, int]
 ) -> Iterator[History]:
-    """One chart a machine, since times of two machines do not compare; one panel a shape."""
+    """One chart a machine, since times of two machines do not compare; one panel a shape.
+
+    A single commit is no history: the tables have it.
+    """
     for machine in dict.fromkeys(t.machine for t in timings):
         own = [t for t in timings if t.machine == machine and _known(t)]
         timed = [commit for commit in commits if commit.sha in {t.commit for t in own}]
         shapes = dict.fromkeys((t.claim, t.shape) for t in own)
         panels = tuple(_panel(claim, shape, own, timed) for claim, shape in shapes)
-        if panels:
+        if panels and len(timed) > 1:
             yield History(
                 title=f"Time of {name} across commits on {machine}",
                 note="Medians in seconds; bands are the quartiles of the samples.",
-                hues=figures.backend_hues(t.backend for t in own),
+                hues=hues,
                 commits=tuple(commit.short for commit in timed),
                 panels=panels[:12],
+                heads=heads(timed),
             )
 
 
@@ -283,7 +474,9 @@ def _panel(claim: str, shape: str, timings: Sequence[Timing], commits: Sequence[
     points = [
         Point(backend, short[commit], *_mean(found)) for (commit, backend), found in groups.items()
     ]
-    return Panel(f"{claim}.{shape} (s)" if claim else f"{shape} (s)", tuple(points), log=True)
+    return Panel(
+        f"{claim}.{shape} (s)" if claim else f"{shape} (s)", tuple(points), log=True, unit="seconds"
+    )
 
 
 def _mean(timings: Sequence[Timing]) -> tuple[float, float, float]:

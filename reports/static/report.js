@@ -40,14 +40,17 @@ const labelled = (text, control) => {
   return label;
 };
 
-const outcomes = (rows) => {
-  const found = rows.flatMap((row) => [...row.querySelectorAll("[data-outcome]")]);
-  return [...new Set(found.map((badge) => badge.dataset.outcome))];
+// What a row is filtered by: its own data, or the verdicts that stand in it.
+const facts = (row, by) => {
+  if (row.dataset[by] !== undefined) return by === "tag" ? row.dataset[by].split(" ") : [row.dataset[by]];
+  return [...row.querySelectorAll("[data-outcome]")].map((badge) => badge.dataset.outcome);
 };
 
-const verdicts = (rows) => {
+const choice = (rows, by) => {
   const select = document.createElement("select");
-  select.append(...["all", ...outcomes(rows)].map((name) => new Option(name, name)));
+  const names = [...new Set(rows.flatMap((row) => facts(row, by)))].filter(Boolean).sort();
+  select.name = by;
+  select.append(new Option("all", ""), ...names.map((name) => new Option(name, name)));
   return select;
 };
 
@@ -55,26 +58,46 @@ const makeFilter = (table) => {
   const rows = [...table.tBodies[0].rows];
   const tools = document.createElement("div");
   const search = document.createElement("input");
-  const select = verdicts(rows);
   const shown = document.createElement("span");
+  const wanted = (table.dataset.by ?? "verdict").split(" ");
+  const selects = wanted.map((by) => choice(rows, by)).filter((select) => select.length > 2);
   search.type = "search";
+  search.name = "search";
   shown.setAttribute("role", "status");
   const apply = () => {
-    const wanted = search.value.trim().toLowerCase();
+    const text = search.value.trim().toLowerCase();
     for (const row of rows) {
-      const has = row.textContent.toLowerCase().includes(wanted);
-      const is = select.value === "all" || outcomes([row]).includes(select.value);
+      const has = row.textContent.toLowerCase().includes(text);
+      const is = selects.every(({ name, value }) => !value || facts(row, name).includes(value));
       row.hidden = !(has && is);
     }
     shown.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows`;
   };
-  search.addEventListener("input", apply);
-  select.addEventListener("change", apply);
+  for (const control of [search, ...selects]) control.addEventListener("input", apply);
   tools.className = "tools";
   tools.append(labelled(table.dataset.filter ?? "Filter rows", search));
-  if (select.options.length > 2) tools.append(labelled("Verdict", select));
-  tools.append(shown);
+  const titled = (name) => name[0].toUpperCase() + name.slice(1);
+  tools.append(...selects.map((select) => labelled(titled(select.name), select)), shown);
   table.parentElement.before(tools);
+  if (table.dataset.by) rememberInHash([search, ...selects], apply);
+};
+
+// A link such as index.html#verdict=refuted&tag=cntk opens with those filters; using them writes it.
+const rememberInHash = (controls, apply) => {
+  const read = () => {
+    if (!location.hash.includes("=")) return;
+    const asked = new URLSearchParams(location.hash.slice(1));
+    for (const control of controls) control.value = asked.get(control.name) ?? "";
+    apply();
+  };
+  const write = () => {
+    const used = controls.filter((control) => control.value);
+    const hash = new URLSearchParams(used.map((control) => [control.name, control.value]));
+    history.replaceState(null, "", `#${hash}`);
+  };
+  for (const control of controls) control.addEventListener("input", write);
+  window.addEventListener("hashchange", read);
+  read();
 };
 
 for (const table of document.querySelectorAll("table.data, table.overview")) {

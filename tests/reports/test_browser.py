@@ -94,9 +94,52 @@ def test_rows_sort_and_filter(browser: Any, report: Path) -> None:
     assert claims.first.get_attribute("id") == "claim-idle"
     head.get_by_role("button").click()
     assert claims.first.get_attribute("id") == "claim-smith2020_kernel_wins"
-    page.get_by_role("combobox").select_option("not measured")
+    page.locator("select[name='verdict']").select_option("not measured")
     assert [claims.nth(n).is_visible() for n in range(2)] == [False, True]
     assert page.get_by_text("1 of 2 rows").is_visible()
+    page.context.close()
+
+
+def test_filters_are_part_of_the_link(browser: Any, report: Path) -> None:
+    page, _ = opened(browser, report / "index.html")
+    claims = page.locator("table.overview tbody tr")
+    page.goto((report / "index.html").as_uri() + "#verdict=not+measured")
+    page.reload()
+    assert [claims.nth(n).is_visible() for n in range(2)] == [False, True]
+    page.get_by_role("searchbox").first.fill("nobody")
+    assert page.url.endswith("#search=nobody&verdict=not+measured")
+    page.context.close()
+
+
+def test_a_chart_tells_what_stands_where_and_holds_one_commit_against_another(
+    browser: Any, report: Path
+) -> None:
+    page, trouble = opened(browser, report / "claims/smith2020_kernel_wins.html")
+    plot, tip = page.locator("#across-commits .plot"), page.locator(".tip")
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    assert tip.inner_text().startswith("aaaaaaa 2026-01-02 First version")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    said = page.locator("#across-commits .plot + p").inner_text()
+    assert "bbbbbbb 2026-01-05 Fuse the kernel's loops against aaaaaaa" in said
+    assert "cpu, small: 5 ms" in said
+    assert "\N{MINUS SIGN}50.0%" in said
+    page.keyboard.press("Escape")
+    assert tip.is_hidden()
+    plot.locator("path[data-value]").last.hover(force=True)
+    assert tip.inner_text().startswith("ccccccc 2026-01-09 Halve the memory")
+    assert trouble == []
+    page.context.close()
+
+
+def test_marks_tell_without_script_too(browser: Any, report: Path) -> None:
+    page, _ = opened(
+        browser, report / "claims/smith2020_kernel_wins.html", java_script_enabled=False
+    )
+    titles = page.locator("#across-commits .plot title").all_text_contents()
+    assert any(title.startswith("ccccccc 2026-01-09 Halve the memory\n") for title in titles)
     page.context.close()
 
 
