@@ -2,25 +2,70 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from statistics import fmean
-
-from claimbench.suite.evidence import Evidence
+from dataclasses import dataclass, replace
 
 from . import figures, scales, words
 from .figures import History, Panel, Point, Spark
 from .history import Commit
 from .kernel_views import of_tier, speed, timed_points
 from .standings import Moment, Standing
+from .tables import Table
 
 RECENT = 20
 """Commits that a spark has room for."""
+PAGE = 100
+"""Commits that a page has room for."""
+
+
+@dataclass(frozen=True)
+class HistoryPage:
+    """Commits of a claim for which its own page has no room.
+
+    Attributes:
+        claim: its title, and the page that has the newest commits.
+        newer, older: the pages before and after; empty where there is none.
+    """
+
+    file: str
+    title: str
+    claim: tuple[str, str]
+    newer: str
+    older: str
+    across: Table
+
+
+def older_pages(standing: Standing, file: str, across: Table) -> tuple[HistoryPage, ...]:
+    """Pages for the rows of a claim's history that its own page leaves out, newest first.
+
+    Args:
+        file: the claim's own page.
+        across: its table of all commits.
+    """
+    starts = range(PAGE, len(across.rows), PAGE)
+    files = [
+        file,
+        *(f"{file.removesuffix('.html')}/history-{n + 2}.html" for n in range(len(starts))),
+    ]
+    title = standing.claim.title
+    return tuple(
+        HistoryPage(
+            file=files[place + 1],
+            title=f"{title}: commits {start + 1:,} to {start + len(rows):,} from the newest",
+            claim=(title, file),
+            newer=files[place],
+            older="".join(files[place + 2 : place + 3]),
+            across=replace(across, rows=rows, files=False),
+        )
+        for place, start in enumerate(starts)
+        for rows in [across.rows[start : start + PAGE]]
+    )
 
 
 def history(standing: Standing) -> History | None:
-    """Effect, metric and runtime across commits, on one axis."""
-    moments = [m for m in standing.history if m.verdict.findings or m.timings or m.records]
+    """Effect, metric and runtime across the newest commits, on one axis."""
+    told = [m for m in standing.history if m.verdict.findings or m.timings or m.begun]
+    moments = told[-PAGE:]
     if not moments:
         return None
     claim = standing.claim
@@ -69,21 +114,11 @@ def effect_points(moments: Sequence[Moment], label: str) -> Iterator[Point]:
 
 def _metric_points(moments: Sequence[Moment]) -> Iterator[Point]:
     for moment in moments:
-        evidence = moment.verdict.evidence
-        for method in evidence.methods() if evidence else ():
-            claim = moment.verdict.claim
-            values = [scales.shown(claim, claim.lead, v) for v in _lead_values(evidence, method)]
-            if values:
-                yield Point(method, moment.commit.short, *scales.interval(values))
-
-
-def _lead_values(evidence: Evidence | None, method: str) -> list[float]:
-    if evidence is None:
-        return []
-    groups: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for unit, value in evidence.values(method, evidence.claim.lead).items():
-        groups[unit.data, unit.trial].append(value)
-    return [fmean(values) for values in groups.values()]
+        claim = moment.verdict.claim
+        for method, (mean, *interval, _) in moment.values.items():
+            low, high = scales.ends(mean, *interval)
+            shown = (scales.shown(claim, claim.lead, value) for value in (mean, low, high))
+            yield Point(method, moment.commit.short, *shown)
 
 
 def _runtime_panel(standing: Standing, moments: Sequence[Moment]) -> Panel:
@@ -98,21 +133,10 @@ def _runtime_panel(standing: Standing, moments: Sequence[Moment]) -> Panel:
     taken = [
         Point(method, moment.commit.short, total, total, total)
         for moment in moments
-        for method, total in method_seconds(moment).items()
+        for method, total in moment.seconds.items()
     ]
     taken = [point for point in taken if point.y > 0]
     return Panel("time of methods (s)", tuple(taken), log=True, unit="seconds")
-
-
-def method_seconds(moment: Moment) -> dict[str, float]:
-    """Wall time of each method over all cells behind the verdict."""
-    totals: dict[str, float] = defaultdict(float)
-    evidence = moment.verdict.evidence
-    cells = {row.record.cell: row.record for row in evidence.rows} if evidence else {}
-    for record in cells.values():
-        if not record.reused_from:
-            totals[record.method] += record.seconds
-    return totals
 
 
 def sparks(standing: Standing) -> Iterator[Spark]:

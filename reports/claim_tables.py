@@ -15,7 +15,7 @@ from claimbench.suite.verdicts import Verdict
 from . import claim_history, kernel_views, tables, words
 from .kernel_views import commit_cells
 from .published import interval_cell, mean_of
-from .standings import Moment, Standing, Standings
+from .standings import Moment, Standing, Standings, machine_of
 from .tables import Cell, Table
 
 
@@ -166,32 +166,24 @@ def across(standing: Standing) -> Table:
     label = standing.leading[0] if standing.leading else ""
     rows = tuple(_across_row(moment, label) for moment in reversed(standing.history))
     caption = f"Verdict and runtime across commits at tier {standing.tier}, newest first"
-    return Table("across", caption, head, rows)
+    return Table("across", caption, head, rows, limit=claim_history.PAGE)
 
 
 def _across_row(moment: Moment, label: str) -> tuple[Cell, ...]:
-    taken = sum(claim_history.method_seconds(moment).values())
+    taken = sum(moment.seconds.values())
     fastest = kernel_views.speed(moment.verdict.claim, moment.verdict.tier, moment.timings)
-    machines = dict.fromkeys(
-        [machine_of(record) for record in moment.records] or [t.machine for t in moment.timings]
-    )
     return (
         *commit_cells(moment.commit),
         tables.verdict(moment.verdict.outcome),
         *effect_cells(label, moment.verdict.findings.get(label)),
         tables.amount(fastest.seconds, _at_shape(fastest)) if fastest else tables.text(""),
         tables.amount(taken, words.seconds(taken)) if taken else tables.text(""),
-        tables.text(", ".join(machines)),
+        tables.text(", ".join(moment.machines)),
     )
 
 
 def _at_shape(speed: kernel_views.Speed) -> str:
     return f"{words.seconds(speed.seconds)} ({speed.backend}, {speed.shape})"
-
-
-def machine_of(record: Record) -> str:
-    known = record.provenance.machine
-    return str(known.get("host") or known.get("processor") or "")
 
 
 def rows_behind(standing: Standing) -> Table:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby
+from statistics import fmean
 
+from claimbench.suite import statistics
+from claimbench.suite.cells import cells
 from claimbench.suite.definitions import Claim, TierName, tier_names
+from claimbench.suite.evidence import Evidence
 from claimbench.suite.records import Record
 from claimbench.suite.rules import Finding, Outcome
+from claimbench.suite.statistics import Estimate
 from claimbench.suite.verdicts import Verdict, judge
 
 from .history import Commit, Timing
@@ -18,14 +24,27 @@ NOWHERE = Commit("", "no commit", "", datetime.max.replace(tzinfo=UTC))
 """Where a claim stands of which nothing was ever measured."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Moment:
-    """A claim at one commit and tier."""
+    """A claim at one commit and tier: of most commits no more than a history shows.
+
+    Attributes:
+        records: of the newest commit and of the one that is shown; of others they are let go, and
+            with them the verdict's evidence.
+        begun: whether there were any.
+        values: the leading metric of each method, with its interval.
+        seconds: wall time of each method over all cells behind the verdict.
+        machines: hosts that measured it.
+    """
 
     commit: Commit
     verdict: Verdict
     records: tuple[Record, ...]
     timings: tuple[Timing, ...]
+    begun: bool = False
+    values: Mapping[str, Estimate] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    machines: tuple[str, ...] = ()
 
     @property
     def measured(self) -> bool:
@@ -65,7 +84,7 @@ class Standing:
     @property
     def begun(self) -> bool:
         """Whether the newest commit has records of the tier, but not all."""
-        return bool(self.now.records) and not self.now.measured
+        return self.now.begun and not self.now.measured
 
     @property
     def leading(self) -> tuple[str, Finding] | None:
@@ -93,55 +112,128 @@ class Standings:
 
 def standings(
     claims: Sequence[Claim],
-    records: Sequence[Record],
-    timings: Sequence[Timing],
+    records: Mapping[str, Sequence[Record]] | Iterable[Record],
+    timings: Iterable[Timing],
     commits: Sequence[Commit],
     kept: Sequence[Record] = (),
 ) -> list[Standings]:
     """Where each claim stands; the newest commit is the last.
 
     Args:
+        records: by commit, each of which is asked for once.
         kept: baselines that come with the suite; they fill in what a commit has no record of.
     """
-    of_tier: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in kept:
-        origin = record.provenance.commit
-        reused = record.model_copy(update={"reused_from": record.reused_from or origin})
-        of_tier[record.claim, record.tier].append(reused)
-    of_cell: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
-    for record in records:
-        of_cell[record.claim, record.tier, record.provenance.commit].append(record)
+    archive = records if isinstance(records, Mapping) else by_commit(records)
     of_time: dict[tuple[str, str], list[Timing]] = defaultdict(list)
     for timing in timings:
         of_time[timing.claim, timing.commit].append(timing)
-    return [
-        Standings(
-            claim,
-            tuple(
-                _standing(claim, tier, of_cell, of_time, commits, of_tier[claim.id, tier])
-                for tier in tier_names(claim)
-            ),
-        )
+    baselines = _by_tier(map(_reused, kept))
+    books = [
+        _Book(claim, tier, baselines.get((claim.id, tier), []))
         for claim in claims
+        for tier in tier_names(claim)
     ]
+    for commit in reversed(commits or [NOWHERE]):
+        found = _by_tier(archive.get(commit.sha, ()))
+        for book in books:
+            key = (book.claim.id, book.tier)
+            book.add(commit, found.get(key, []), of_time.get((book.claim.id, commit.sha), []))
+    told = groupby((book.standing for book in books), key=lambda standing: standing.claim.id)
+    return [Standings(tiers[0].claim, tiers) for _, group in told for tiers in [tuple(group)]]
 
 
-def _standing(
-    claim: Claim,
-    tier: TierName,
-    records: Mapping[tuple[str, str, str], list[Record]],
-    timings: Mapping[tuple[str, str], list[Timing]],
-    commits: Sequence[Commit],
-    kept: Sequence[Record],
-) -> Standing:
-    nothing = judge(claim, tier, ())
-    moments = []
-    for commit in commits or [NOWHERE]:
-        then = tuple(records.get((claim.id, tier, commit.sha), ()))
-        timed = tuple(timings.get((claim.id, commit.sha), ()))
-        verdict = judge(claim, tier, [*kept, *then]) if then else nothing
-        moments.append(Moment(commit, verdict, then, timed))
-    now = moments[-1]
-    shown = next((moment for moment in reversed(moments) if moment.measured), now)
-    told = tuple(moment for moment in moments if moment.records or moment.timings)
-    return Standing(claim, tier, now, shown, told)
+def by_commit(records: Iterable[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        found[record.provenance.commit].append(record)
+    return found
+
+
+def _by_tier(records: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
+    found: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        found[record.claim, record.tier].append(record)
+    return found
+
+
+def _reused(record: Record) -> Record:
+    origin = record.reused_from or record.provenance.commit
+    return record.model_copy(update={"reused_from": origin})
+
+
+class _Book:
+    """The history of a claim at one tier, entered from its newest commit backwards."""
+
+    def __init__(self, claim: Claim, tier: TierName, kept: Sequence[Record]):
+        self.claim, self.tier, self._kept = claim, tier, kept
+        self._cells = cells(claim, tier)
+        self._nothing = judge(claim, tier, (), expected=self._cells)
+        self._moments: list[Moment] = []
+        self._now: Moment | None = None
+        self._shown: Moment | None = None
+
+    def add(self, commit: Commit, records: list[Record], timings: list[Timing]) -> None:
+        moment = self._moment(commit, records, timings)
+        if self._shown is None and moment.measured:
+            self._shown = self._whole(moment, records)
+            moment = self._shown
+        if self._now is None:
+            self._now = moment if moment.measured else self._whole(moment, records)
+            moment = self._now
+        if records or timings:
+            self._moments.append(moment)
+
+    def _moment(self, commit: Commit, records: list[Record], timings: list[Timing]) -> Moment:
+        if not records:
+            machines = dict.fromkeys(timing.machine for timing in timings)
+            return Moment(commit, self._nothing, (), tuple(timings), machines=tuple(machines))
+        found = [*self._kept, *records]
+        verdict = judge(self.claim, self.tier, found, expected=self._cells, brief=True)
+        evidence = verdict.evidence
+        return Moment(
+            commit,
+            replace(verdict, evidence=None),
+            (),
+            tuple(timings),
+            begun=True,
+            values=_values(evidence) if evidence else {},
+            seconds=_seconds(evidence) if evidence else {},
+            machines=tuple(dict.fromkeys(map(machine_of, records))),
+        )
+
+    def _whole(self, moment: Moment, records: list[Record]) -> Moment:
+        """The moment with all that a page of its own shows."""
+        found = [*self._kept, *records] if records else []
+        verdict = judge(self.claim, self.tier, found, expected=self._cells)
+        return replace(moment, verdict=verdict, records=tuple(records))
+
+    @property
+    def standing(self) -> Standing:
+        assert self._now is not None
+        history = tuple(reversed(self._moments))
+        return Standing(self.claim, self.tier, self._now, self._shown or self._now, history)
+
+
+def machine_of(record: Record) -> str:
+    known = record.provenance.machine
+    return str(known.get("host") or known.get("processor") or "")
+
+
+def _values(evidence: Evidence) -> dict[str, Estimate]:
+    """The leading metric of each method, over trials on data sets."""
+    found = {}
+    for method in evidence.methods():
+        groups: dict[tuple[str, int], list[float]] = defaultdict(list)
+        for unit, value in evidence.values(method, evidence.claim.lead).items():
+            groups[unit.data, unit.trial].append(value)
+        if groups:
+            found[method] = statistics.student([fmean(values) for values in groups.values()])
+    return found
+
+
+def _seconds(evidence: Evidence) -> dict[str, float]:
+    totals: dict[str, float] = defaultdict(float)
+    for record in {row.record.cell: row.record for row in evidence.rows}.values():
+        if not record.reused_from:
+            totals[record.method] += record.seconds
+    return totals

@@ -44,6 +44,7 @@ class Table:
     Attributes:
         name: part of the page's anchors and of the file names.
         limit: how many rows the page shows; the files have them all.
+        files: whether it has files; the rows of a further page stand in those of the first.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     limit: int = 400
+    files: bool = True
 
     @property
     def shown(self) -> tuple[tuple[Cell, ...], ...]:
