@@ -16,8 +16,10 @@ from .history import resolve
 from .thresholds import overridden
 
 
-def report(results: Path, out: Path, asv_results: Path) -> int:
-    index = pages.build(results, out, asv_results, followed_claims())
+def report(results: Path, out: Path, asv_results: Path, compare: Sequence[str] = ()) -> int:
+    claims = followed_claims()
+    gated = overridden(claims, Path())
+    index = pages.build(results, out, asv_results, claims, compare, gated)
     print(f"{index}: the claims, their records and the times that asv took, joined by commit")
     return 0
 

@@ -18,9 +18,19 @@ from claimbench.suite import records
 from claimbench.suite.definitions import Claim
 from claimbench.suite.rules import Outcome
 
-from . import bench_records, charts, history, tables, views, words
+from . import (
+    bench_records,
+    charts,
+    compare_views,
+    history,
+    machine_views,
+    tables,
+    views,
+    words,
+)
 from .figures import Figure
 from .tables import Table
+from .thresholds import Overridden
 from .views import Report
 
 _PACKAGE = "claimbench.reports"
@@ -51,14 +61,26 @@ environment = Environment(
 )
 
 
-def build(results: Path, out: Path, asv_results: Path | None, claims: Sequence[Claim]) -> Path:
-    """Read everything and write the report; returns the path of its first page."""
+def build(
+    results: Path,
+    out: Path,
+    asv_results: Path | None,
+    claims: Sequence[Claim],
+    compare: Sequence[str] = (),
+    gated: Overridden | None = None,
+) -> Path:
+    """Read everything and write the report; returns the path of its first page.
+
+    Args:
+        compare: `base..head` of pairs that are to have a page besides those that always have one.
+        gated: the claims with the tolerances that the gate uses.
+    """
     found = records.read(results)
     timings = history.timings(asv_results) if asv_results and asv_results.is_dir() else []
     commits = history.commits(found, timings)
-    made = views.report(
-        claims, found, timings, commits, bench_records.read(results), records.baselines()
-    )
+    chosen = compare_views.chosen(commits, found, timings, results, compare, gated)
+    benches, kept = bench_records.read(results), records.baselines()
+    made = views.report(claims, found, timings, commits, benches, kept, chosen)
     return write_report(made, out)
 
 
@@ -71,6 +93,11 @@ def write_report(report: Report, out: Path, draw: Draw = charts.draw) -> Path:
         _page(out, claim.file, "claim.html.j2", stamp, draw, page=claim)
     for kernel in report.kernels:
         _page(out, kernel.file, "kernel.html.j2", stamp, draw, page=kernel)
+    compared = report.comparisons
+    _page(out, compare_views.INDEX, "compare.html.j2", stamp, draw, page=compared.index)
+    for pair in compared.pages:
+        _page(out, pair.file, "comparison.html.j2", stamp, draw, page=pair)
+    _page(out, machine_views.FILE, "machines.html.j2", stamp, draw, page=report.machines)
     _write(out / "results.json", tables.dump(report.results))
     return first
 
@@ -116,10 +143,11 @@ def _page(
 @cache
 def _frame() -> dict[str, object]:
     """What all pages share."""
-    style, script = (
+    style, *scripts = (
         (files(_PACKAGE) / "static" / name).read_text(encoding="utf-8")
-        for name in ("style.css", "report.js")
+        for name in ("style.css", "report.js", "charts.js")
     )
+    script = "\n".join(scripts)
     return {
         "style": Markup(style),
         "script": Markup(script),

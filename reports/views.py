@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from claimbench.suite.definitions import Claim
 from claimbench.suite.records import Record
 
-from . import claim_views, kernel_views, results
+from . import claim_views, compare_views, kernel_views, results
 from .claim_views import ClaimPage
+from .compare_views import Chosen, Comparisons
 from .history import Commit, Timing
 from .kernel_views import KernelPage
+from .machine_sightings import sightings
+from .machine_views import MachinesPage, machines_page
 from .overview import Index, overview
 from .standings import standings
 
@@ -25,6 +28,8 @@ class Report:
     index: Index
     claims: tuple[ClaimPage, ...]
     kernels: tuple[KernelPage, ...]
+    comparisons: Comparisons
+    machines: MachinesPage
     results: dict[str, Any]
 
 
@@ -35,17 +40,26 @@ def report(
     commits: Sequence[Commit],
     benches: Sequence[BenchRecord] = (),
     kept: Sequence[Record] = (),
+    chosen: Chosen | None = None,
 ) -> Report:
     """The whole report, from what was measured; the last of the commits is the newest.
 
     Args:
         kept: baselines that come with the suite.
+        chosen: the pairs of commits that have a page; the usual ones unless given.
     """
     found = standings(claims, records, timings, commits, kept)
     links = {claim.id: claim_views.file_of(claim.id) for claim in claims}
+    chosen = chosen or compare_views.chosen(commits, records, timings)
+    seen = sightings(records, timings, benches, chosen.turns.values(), kept)
+    machines = machines_page(seen, commits)
     return Report(
         index=overview(found, claims, commits),
         claims=tuple(page for each in found for page in claim_views.claim_pages(each)),
         kernels=tuple(kernel_views.kernel_pages(claims, timings, commits, links, benches)),
+        comparisons=compare_views.comparisons(
+            claims, records, timings, commits, chosen, machines, links
+        ),
+        machines=machines,
         results=results.as_json(found, commits),
     )

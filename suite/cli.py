@@ -151,9 +151,13 @@ def report(
     results: Results = RESULTS,
     out: Annotated[Path, typer.Option(help="Folder for the pages.")] = HTML,
     asv_results: AsvResults = ASV_RESULTS,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(metavar="BASE..HEAD", help="A page for these two commits too; repeatable."),
+    ] = None,
 ) -> None:
     """Static HTML of everything in the results folder, readable from disk."""
-    _do("claimbench.reports.command:report", results, out, asv_results)
+    _do("claimbench.reports.command:report", results, out, asv_results, compare or [])
 
 
 @app.command()
