@@ -65,7 +65,7 @@ class LineView:
             _number(line.n, f"{line.n:,}" if line.n is not None else ""),
             _number(line.p, words.p_value(line.p) if line.p is not None else ""),
             tables.text(*reversed(self.rule)),
-            tables.text(line.reason),
+            Cell(self.reason, line.reason),
             # The page says these two beside the values themselves.
             Cell(words.NOTHING, _level(line) or None),
             Cell(words.NOTHING, line.unit or None),
@@ -183,7 +183,7 @@ def _plain(line: Line, amount: float) -> str:
     if line.unit == "bytes":
         return f"{words.number(amount / MIB, 3)} MiB"
     if line.unit == "fraction":
-        return f"{words.number(100 * amount)} {words.unit_of_effect(line.unit)}"
+        return words.count(1, "point") if amount == 0.01 else f"{words.number(100 * amount)} points"
     return f"{words.number(amount)} {line.unit}"
 
 
@@ -220,4 +220,4 @@ def rules() -> Iterator[tuple[str, str, str]]:
     for part in parts:
         subject, _, text = " ".join(part.split()).removeprefix("**").partition("**")
         anchor = re.sub(r"[^a-z]+", "-", subject.lower())
-        yield f"rule-{anchor}", subject, re.sub(r"\*+", "", text).strip(" :")
+        yield f"rule-{anchor}", subject, re.sub(r"\*+", "", text)

@@ -274,8 +274,7 @@ def _index(
 
 def _pairs(pages: Sequence[PairPage]) -> Linked:
     head = tables.columns(
-        "pair", "head", "base", "tier", "not measured", "worse", "better", "unchanged", "gate",
-        numeric=("not measured", "worse", "better", "unchanged"),
+        "pair", "head", "base", "tier", *KINDS, "gate", numeric=KINDS,
     )  # fmt: skip
     rows = ((f"pair-{PurePosixPath(page.file).stem}", _pair_cells(page)) for page in pages)
     facts = ((("base", page.base.commit.sha), ("head", page.head.commit.sha)) for page in pages)
@@ -284,15 +283,12 @@ def _pairs(pages: Sequence[PairPage]) -> Linked:
 
 
 def _pair_cells(page: PairPage) -> tuple[Cell, ...]:
-    counts = page.counts
-    missing = sum(counts[kind] for kind in outputs.UNMEASURED)
-    numbers = (missing, counts["worse"], counts["better"], counts["unchanged"])
     return (
         tables.text(f"{page.base.commit.short}..{page.head.commit.short}", page.file),
         tables.text(_told(page.head.commit)),
         tables.text(_told(page.base.commit)),
         tables.text(page.tier),
-        *(tables.amount(number, f"{number:,}") for number in numbers),
+        *(tables.amount(number, f"{number:,}") for number in page.counts.values()),
         tables.text(page.conclusion),
     )
 

@@ -18,6 +18,8 @@ COLUMNS = 6
 """Machines beside each other; of more, which no screen has room for, the last used are shown."""
 
 Values = Mapping[str, tuple[str, ...]]
+Field = tuple[str, list[tuple[str, ...]]]
+"""A name, and what each machine says of it."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _matrix(
     """Machines as columns, what differs before what does not; said in a word each."""
     fields = list(dict.fromkeys(key for machine in machines for key in of(machine)))
     found = [(field, [of(machine).get(field, ()) for machine in machines]) for field in fields]
-    ordered = sorted(found, key=lambda row: _RANK[_agreement(row[1])])
+    ordered = sorted(found, key=_rank)
     head = tables.columns("field", "compared", *(machine.name for machine in machines))
     rows = ((f"{name}-{field}", _row(field, values)) for field, values in ordered)
     return linked(name, caption, head, rows)
@@ -118,6 +120,10 @@ def _row(field: str, values: Sequence[tuple[str, ...]]) -> tuple[Cell, ...]:
 
 
 _RANK = {"differs": 0, "several": 1, "not said by all": 2, "same": 3, "": 3}
+
+
+def _rank(row: Field) -> int:
+    return _RANK[_agreement(row[1])]
 
 
 def _agreement(found: Sequence[tuple[str, ...]]) -> str:
@@ -142,7 +148,7 @@ def _difference(one: Machine, other: Machine) -> Table:
     return Table(name, f"{one.name} and {other.name}", head, rows)
 
 
-def _fields(one: Machine, other: Machine) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+def _fields(one: Machine, other: Machine) -> Iterator[Field]:
     for mine, yours in ((one.facts, other.facts), (one.libraries, other.libraries)):
         for field in dict.fromkeys([*mine, *yours]):
             yield field, [mine.get(field, ()), yours.get(field, ())]

@@ -105,3 +105,72 @@ for (const table of document.querySelectorAll("table.data, table.overview")) {
   if (rows > 1) makeSortable(table);
   if (rows > 12 || (table.dataset.filter && rows > 1)) makeFilter(table);
 }
+
+// compare.html#base=abc1234&head=def5678 goes to the page of two commits, or says how to make it.
+const chooseComparison = (pairs, commits) => {
+  const rows = [...pairs.tBodies[0].rows].filter((row) => row.dataset.base);
+  const measured = [...commits.tBodies[0].rows].filter((row) => row.dataset.commit);
+  const names = ["base", "head"];
+  const known = new Set([
+    ...measured.map((row) => row.dataset.commit),
+    ...rows.flatMap((row) => names.map((name) => row.dataset[name])),
+  ]);
+  const said = document.createElement("p");
+  said.setAttribute("role", "status");
+  const selects = names.map((name, place) => {
+    const select = document.createElement("select");
+    select.name = name;
+    const told = (row) => [...row.cells].slice(0, 3).map((cell) => cell.textContent.trim());
+    select.append(...measured.map((row) => new Option(told(row).join(" "), row.dataset.commit)));
+    select.selectedIndex = Math.min(1 - place, measured.length - 1);
+    return select;
+  });
+  // The beginning of a hash means the commit itself rather than it with files changed.
+  const full = (name) => {
+    const fits = [...known].filter((one) => one === name || (name.length > 3 && one.startsWith(name)));
+    fits.sort((a, b) => a.length - b.length);
+    return fits.length && fits.every((one) => one.startsWith(fits[0])) ? fits[0] : "";
+  };
+  const tell = (asked, found) => {
+    const strange = asked.find((name, place) => !found[place] && !/^[\w.\/~^-]{1,100}$/.test(name));
+    if (strange !== undefined) {
+      said.textContent = "A link to a comparison names two commits: #base=abc1234&head=def5678";
+      return;
+    }
+    const command = document.createElement("code");
+    const pair = found.map((name, place) => name || asked[place]);
+    command.textContent = `claimbench report --compare ${pair.join("..")}`;
+    const unmeasured = asked.filter((name, place) => !found[place]);
+    const lacking = unmeasured.map((name) => ` Nothing that was measured at ${name} is in this report.`);
+    said.replaceChildren(`There is no page from ${asked[0]} to ${asked[1]}.${lacking.join("")} This makes it: `, command);
+  };
+  const open = () => {
+    const hash = new URLSearchParams(location.hash.slice(1));
+    if (!names.some((name) => hash.has(name))) return;
+    const asked = names.map((name) => hash.get(name) ?? "");
+    const found = asked.map(full);
+    selects.forEach((select, place) => {
+      if (found[place]) select.value = found[place];
+    });
+    const page = rows.find((row) => names.every((name, place) => row.dataset[name] === found[place]));
+    if (page) location.replace(page.querySelector("a").href);
+    else tell(asked, found);
+  };
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Compare";
+  button.addEventListener("click", () => {
+    const hash = new URLSearchParams(selects.map((select) => [select.name, select.value]));
+    history.replaceState(null, "", `#${hash}`);
+    open();
+  });
+  const tools = document.createElement("div");
+  tools.className = "tools";
+  tools.append(labelled("Base", selects[0]), labelled("Head", selects[1]), button, said);
+  pairs.parentElement.before(tools);
+  window.addEventListener("hashchange", open);
+  open();
+};
+
+const compared = ["pairs", "commits"].map((id) => document.querySelector(`table#${id}`));
+if (compared.every(Boolean)) chooseComparison(...compared);
