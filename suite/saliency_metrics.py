@@ -4,7 +4,8 @@ For an image and a label a, f is the probability that the net gives to a, and g 
 probability over masked copies of the image, which keep the pixels that the map of a ranks highest.
 
 Source: Gupta et al. 2022, arXiv:2211.02912; the formulas are those of its released code, and the
-constants in the signatures are those that its evaluation passes.
+constants in the signatures are those that its evaluation passes. Insertion and deletion are those
+of Petsiuk et al. 2018, arXiv:1806.07421, as means over the copies that the released code makes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _TINY = 1e-12  # a probability of 0 must not be divided by
 
 
 def per_image(
-    g: Float[np.ndarray, "n labels"],
+    inserted: Float[np.ndarray, "n labels copies"],
+    deleted: Float[np.ndarray, "n fewer"],
     f: Float[np.ndarray, "n labels"],
     e1: float = 0.1,
     alpha: float = 1.0,
@@ -44,14 +46,20 @@ def per_image(
 ) -> dict[str, Float[np.ndarray, " n"]]:
     """Each metric of a set of maps, one for each label of each image.
 
+    Args:
+        inserted: probability of each label over copies that keep ever more of its map's top pixels.
+        deleted: probability of the net's own label over copies that lose ever more of them.
+
     Returns:
         completeness: of the label that the net itself gives to the image.
         soundness: mean over the other labels.
         worst_completeness, worst_soundness: smallest over all labels.
         insertion_auc: g of the net's own label.
+        deletion_auc: mean of `deleted`.
     """
     own: Int[np.ndarray, " n"] = f.argmax(axis=1)
     rows = np.arange(len(f))
+    g = inserted.mean(axis=2)
     complete, sound = completeness(g, f, e1, alpha), soundness(g, f, beta)
     others = sound.sum(axis=1) - sound[rows, own]
     return {
@@ -60,4 +68,5 @@ def per_image(
         "worst_completeness": complete.min(axis=1),
         "worst_soundness": sound.min(axis=1),
         "insertion_auc": g[rows, own],
+        "deletion_auc": deleted.mean(axis=1),
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from captum import attr
@@ -32,22 +33,40 @@ def smooth_grad(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 def guided_backprop(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Springenberg et al. 2014, arXiv:1412.6806, times the input."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU activations")
+    with _without_warnings():
         guided = attr.GuidedBackprop(net).attribute(_leaf(images), target=labels)
     return (guided * images).sum(1)
 
 
 def grad_cam(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Selvaraju et al. 2017, arXiv:1610.02391: at the last convolution, upsampled bilinearly."""
-    last = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)][-1]
-    coarse = attr.LayerGradCam(net, last).attribute(
+    """Selvaraju et al. 2017, arXiv:1610.02391: at the features that the net averages over space.
+
+    There the map is the class activation map of Zhou et al. 2016, arXiv:1512.04150, without what
+    is negative in it. Upsampled bilinearly.
+    """
+    coarse = attr.LayerGradCam(net, features_of(net)).attribute(
         _leaf(images), target=labels, relu_attributions=True
     )
     upsampled: Tensor = nn.functional.interpolate(
         coarse, images.shape[2:], mode="bilinear", align_corners=False
     )
     return upsampled[:, 0]
+
+
+def guided_grad_cam(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Selvaraju et al. 2017, arXiv:1610.02391: guided backpropagation times Grad-CAM."""
+    with _without_warnings():
+        guided = attr.GuidedGradCam(net, features_of(net)).attribute(
+            _leaf(images), target=labels, interpolate_mode="bilinear"
+        )
+    return guided.sum(1)
+
+
+def features_of(net: nn.Module) -> nn.Module:
+    """The layer whose output a net averages over space."""
+    layers = list(net.children())
+    pooling = [at for at, layer in enumerate(layers) if isinstance(layer, nn.AdaptiveAvgPool2d)]
+    return layers[pooling[-1] - 1]
 
 
 def occlusion(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -75,9 +94,34 @@ TECHNIQUES: dict[str, Technique] = {
         smooth_grad,
         guided_backprop,
         grad_cam,
+        guided_grad_cam,
         occlusion,
     )
 }
+
+
+COMPETITIVE = {"competitive_gradient_x_input": "gradient_x_input"}
+"""Techniques in which the maps of all labels of an image compete, by name: of what maps."""
+
+
+def competing(maps: Tensor) -> Tensor:
+    """What is left of the maps of all labels of each image, [n, labels, h, w], once they compete.
+
+    A pixel's positive value stays where no other label has a greater one there, a negative value
+    where no other label has a smaller one; the rest becomes 0.
+
+    Source: Gupta and Arora 2019, arXiv:1905.12152, here for pixels summed over channels.
+    """
+    most = (maps > 0) & (maps == maps.amax(1, keepdim=True))
+    least = (maps < 0) & (maps == maps.amin(1, keepdim=True))
+    return maps * (most | least)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU activations")
+        yield
 
 
 def _leaf(images: Tensor) -> Tensor:
