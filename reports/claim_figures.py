@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from claimbench.suite import statistics
 from claimbench.suite.definitions import Claim, Scalar
-from claimbench.suite.evidence import Evidence
+from claimbench.suite.evidence import Evidence, Row
 from claimbench.suite.rules import name_of
 
 from . import axes, figures, scales, words
 from .claim_heat_maps import heat_maps
 from .claim_ranks import MANY, by_data, shared
-from .figures import HUES, Curves, Figure, Plane, Point, Ranks, Scatter, Span
+from .figures import Curves, Figure, Plane, Point, Ranks, Scatter, Span
 from .standings import Standing
+
+LEGIBLE = 8
+"""Curves in one chart that can still be told apart."""
 
 
 def fitting(standing: Standing) -> list[Figure]:
@@ -25,7 +29,7 @@ def fitting(standing: Standing) -> list[Figure]:
     maps, curves = list(heat_maps(evidence)), list(_curves(evidence))
     if maps:
         # What a map shows needs no curves beside it where they are too many to be told apart.
-        curves = [c for c in curves if len({point.series for point in c.points}) <= HUES]
+        curves = [c for c in curves if len({point.series for point in c.points}) <= LEGIBLE]
     found: list[Figure] = [*maps, *curves, *_planes(evidence)]
     if len({row.record.data for row in evidence.rows}) >= MANY:
         found += [*_scatters(evidence), *_ranks(evidence)]
@@ -33,17 +37,29 @@ def fitting(standing: Standing) -> list[Figure]:
 
 
 def _curves(evidence: Evidence) -> Iterator[Curves]:
+    """A chart for each of few data sets, since a mean over two says little of either."""
+    parts: dict[str, list[Row]] = defaultdict(list)
+    for row in evidence.rows:
+        parts[row.record.data].append(row)
+    if not 1 < len(parts) < MANY:
+        yield from _curves_of(evidence.claim, evidence.rows, "")
+        return
+    for data, rows in parts.items():
+        yield from _curves_of(evidence.claim, rows, f", {data}")
+
+
+def _curves_of(claim: Claim, rows: Sequence[Row], where: str) -> Iterator[Curves]:
     """The leading metric over the longest axis of numbers; the other axes part the series."""
-    claim, several = evidence.claim, axes.several(evidence.rows)
+    several = axes.several(rows)
     if not (numbers := axes.of_numbers(several)):
         return
     x = numbers[0]
-    found = _summary(evidence, x, several)
+    found = _summary(claim, rows, x, several)
     series = dict.fromkeys(name for name, _ in found)
     numeric = axes.all_numbers(several[x])
     places = [float(place) for place in several[x] if numeric]
     yield Curves(
-        title=f"{claim.lead} over {x}, by method",
+        title=f"{claim.lead} over {x}, by method{where}",
         note="Bands are 95% intervals of the mean. A method without the axis is level.",
         hues=_hues_of(claim, series),
         x=x,
@@ -65,12 +81,12 @@ def _hues_of(claim: Claim, series: Iterable[str]) -> dict[str, int]:
 
 
 def _summary(
-    evidence: Evidence, x: str, several: Mapping[str, Sequence[Scalar]]
+    claim: Claim, rows: Sequence[Row], x: str, several: Mapping[str, Sequence[Scalar]]
 ) -> dict[tuple[str, Scalar], tuple[float, float, float]]:
     """Mean and interval by series and place on the axis; a missing axis means everywhere."""
-    metric = evidence.claim.lead
+    metric = claim.lead
     groups: dict[tuple[str, Scalar], dict[tuple[str, int], list[float]]] = {}
-    for row in evidence.rows:
+    for row in rows:
         known = axes.facts(row)
         rest = {name: known[name] for name in several if name != x and name in known}
         method = row.record.method
@@ -79,7 +95,7 @@ def _summary(
         for place in [known[x]] if x in known else several[x]:
             group = groups.setdefault((series, place), {})
             group.setdefault(draw, []).append(row.score.metrics[metric])
-    scale = 100 if scales.percent(evidence.claim, metric) else 1
+    scale = 100 if scales.percent(claim, metric) else 1
     return {
         key: scales.interval([scale * fmean(values) for values in group.values()])
         for key, group in groups.items()

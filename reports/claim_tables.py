@@ -13,6 +13,7 @@ from claimbench.suite.rules import Finding
 from claimbench.suite.verdicts import Verdict
 
 from . import claim_history, kernel_views, tables, words
+from .claim_ranks import MANY
 from .kernel_views import commit_cells
 from .published import interval_cell, mean_of
 from .standings import Moment, Standing, Standings, machine_of
@@ -113,31 +114,35 @@ def effect_cells(label: str, finding: Finding | None) -> tuple[Cell, Cell, Cell,
 
 
 def measured(verdict: Verdict) -> Table:
-    """Each method at each point, over data sets or trials."""
+    """Each method at each point, over trials on each of few data sets, else over data sets."""
     claim = verdict.claim
     head = tables.columns(
-        "method", "protocol", "at", *(f"{metric}" for metric in claim.metrics),
+        "method", "protocol", "data", "at", *(f"{metric}" for metric in claim.metrics),
         "95% interval", "n", numeric=(*claim.metrics, "n"),
     )  # fmt: skip
     rows = tuple(_measured_rows(claim, verdict.evidence)) if verdict.evidence else ()
     caption = (
-        f"Measured values; the interval is that of {claim.lead}, n counts data sets where there "
-        "are several, else trials"
+        f"Measured values; the interval is that of {claim.lead}, n counts trials, or data sets "
+        "where values are means over them"
     )
     return Table("measured", caption, head, rows, limit=150)
 
 
 def _measured_rows(claim: Claim, evidence: Evidence) -> list[tuple[Cell, ...]]:
-    points: dict[tuple[str, str, str], Row] = {}
+    many = len({row.record.data for row in evidence.rows}) >= MANY
+    points: dict[tuple[str, str, str, str], Row] = {}
     for row in evidence.rows:
         at = words.facts({**row.score.at, **row.score.variant})
-        points.setdefault((row.record.method, row.record.protocol, at), row)
-    return [_measured_row(claim, evidence, row, at) for (_, _, at), row in points.items()]
+        data = "" if many else row.record.data
+        points.setdefault((row.record.method, row.record.protocol, data, at), row)
+    return [_measured_row(claim, evidence, row, d, at) for (_, _, d, at), row in points.items()]
 
 
-def _measured_row(claim: Claim, evidence: Evidence, row: Row, at: str) -> tuple[Cell, ...]:
+def _measured_row(
+    claim: Claim, evidence: Evidence, row: Row, data: str, at: str
+) -> tuple[Cell, ...]:
     record = row.record
-    point = row.score.at | row.score.variant
+    point = row.score.at | row.score.variant | ({"data": data} if data else {})
     selector = {"method": record.method, "protocol": record.protocol, **point}
     found = {metric: mean_of(evidence, selector, metric) for metric in claim.metrics}
     lead = found[claim.lead]
@@ -145,6 +150,7 @@ def _measured_row(claim: Claim, evidence: Evidence, row: Row, at: str) -> tuple[
     return (
         tables.text(record.method),
         tables.text(record.protocol),
+        tables.text(data),
         tables.text(at),
         *(
             tables.amount(f.effect, words.value(f.effect, claim.metrics[m].unit))

@@ -9,10 +9,20 @@ from claimbench.suite.definitions import Call, Claim
 from claimbench.suite.rules import Finding, Outcome, rule
 from claimbench.suite.verdicts import Verdict
 
-from . import claim_figures, claim_history, claim_ranks, claim_tables, kernel_views, tables, words
+from . import (
+    claim_figures,
+    claim_history,
+    claim_ranks,
+    claim_tables,
+    effects,
+    kernel_views,
+    tables,
+    words,
+)
 from .claim_tables import file_of
-from .figures import Figure
+from .figures import Figure, Interval
 from .published import published_table
+from .published_grid import grid
 from .standings import Standing, Standings
 from .tables import Table
 
@@ -21,13 +31,18 @@ __all__ = ["ClaimPage", "RuleView", "claim_pages", "file_of", "source_of"]
 
 @dataclass(frozen=True)
 class RuleView:
-    """What a rule asks, and what it found; `found` is empty where it could not be applied."""
+    """What a rule asks, and what it found; `found` is empty where it could not be applied.
+
+    Attributes:
+        span: the effect with its interval as a picture.
+    """
 
     label: str
     outcome: Outcome
     about: str
     call: str
     found: tuple[tuple[str, str], ...]
+    span: Interval | None
     breakdown: Table | None
 
 
@@ -66,6 +81,7 @@ class ClaimPage:
     history: Figure | None
     calls: Table
     tiers: Table
+    grid: Table | None
     published: Table
     measured: Table
     comparisons: tuple[Table, ...]
@@ -110,6 +126,7 @@ def _page(standings: Standings, standing: Standing) -> ClaimPage:
         history=claim_history.history(standing),
         calls=claim_tables.calls(claim, standing.tier),
         tiers=claim_tables.tiers(standings),
+        grid=grid(claim, verdict),
         published=published_table(claim, verdict),
         measured=claim_tables.measured(verdict),
         comparisons=claim_ranks.comparisons(verdict),
@@ -164,6 +181,7 @@ def _rule(label: str, call: Call, finding: Finding | None, verdict: Verdict) -> 
         about=about.replace("`", ""),
         call=f"{call.name}: {words.facts(call.arguments)}",
         found=tuple(_found(finding, call)) if finding else (),
+        span=effects.interval(verdict.claim, label, verdict.claim.rules[label], finding),
         breakdown=_breakdown(label, finding) if finding and finding.breakdown else None,
     )
 

@@ -10,10 +10,10 @@ from claimbench.suite.definitions import Claim, digest
 from claimbench.suite.records import Record
 from claimbench.suite.rules import Finding, Outcome
 
-from . import claim_history, claim_tables, claim_views, kernel_views, tables, words
+from . import claim_history, claim_tables, claim_views, effects, kernel_views, tables, words
 from .figures import Interval, Spark
 from .history import Commit
-from .published import beside, published_gaps
+from .published import beside
 from .standings import Moment, Standing, Standings
 from .tables import Table
 
@@ -190,7 +190,7 @@ def _row(standings: Standings) -> Row:
         why=verdict.reason,
         others=_others(best),
         published=tuple(beside(claim, call)),
-        span=_span(label, finding, [gap for gap, _ in published_gaps(claim, call)]),
+        span=effects.interval(claim, label, call, finding),
         tier=tier,
         at="" if best.current or not best.shown.measured else f"at {best.shown.commit.short}",
         data=_data(best),
@@ -214,25 +214,6 @@ def _interval(finding: Finding | None) -> str:
     if finding is None:
         return ""
     return words.interval(*finding.interval, finding.n, finding.unit)
-
-
-def _span(label: str, finding: Finding | None, published: Sequence[float]) -> Interval | None:
-    if finding is None or not words.finite(finding.effect):
-        return None
-    unit = words.unit_of_effect(finding.unit)
-    scale = 100 if finding.unit == "fraction" else 1
-    low, high = (end if words.finite(end) else finding.effect for end in finding.interval)
-    return Interval(
-        title=f"Effect of {label} with its interval in {unit}; diamonds are published",
-        note="",
-        hues={},
-        effect=scale * finding.effect,
-        low=scale * low,
-        high=scale * high,
-        threshold=scale * finding.threshold,
-        published=tuple(scale * value for value in published),
-        unit=unit,
-    )
 
 
 def _data(standing: Standing) -> str:

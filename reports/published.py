@@ -25,7 +25,7 @@ def beside(claim: Claim, call: Call) -> list[str]:
     return [_gap_text(gaps, unit), words.BASIS[_least({basis for _, basis in gaps})]]
 
 
-def _value(claim: Claim, published: Published) -> str:
+def value_of(claim: Claim, published: Published) -> str:
     unit = claim.metrics[published.metric].unit if published.metric in claim.metrics else ""
     text = words.value(published.value, unit)
     spread = f" \N{PLUS-MINUS SIGN} {words.value(published.spread, unit)}"
@@ -95,12 +95,12 @@ def published_table(claim: Claim, verdict: Verdict) -> Table:
 
 def _published_row(claim: Claim, verdict: Verdict, published: Published) -> tuple[Cell, ...]:
     unit = claim.metrics[published.metric].unit if published.metric in claim.metrics else ""
-    found = _measured(verdict.evidence, published) if verdict.evidence else None
+    found = measured_at(verdict.evidence, published)
     start = (
         tables.text(published.method),
         tables.text(words.facts(published.at)),
         tables.text(published.metric),
-        tables.amount(published.value, _value(claim, published)),
+        tables.amount(published.value, value_of(claim, published)),
         tables.text(words.BASIS[published.basis]),
     )
     if found is None:
@@ -116,11 +116,14 @@ def _published_row(claim: Claim, verdict: Verdict, published: Published) -> tupl
     )
 
 
-def _measured(evidence: Evidence, published: Published) -> Estimate | None:
-    if published.method not in evidence.claim.methods:
+def measured_at(evidence: Evidence | None, published: Published) -> Estimate | None:
+    """What we have at a published value's place; `None` where we have not all of it."""
+    if evidence is None or published.method not in evidence.claim.methods:
         return None
-    selector = {"method": published.method, **published.at}
-    return mean_of(evidence, selector, published.metric)
+    at = dict(published.at)
+    sets = at.pop("data_sets", None)
+    found = mean_of(evidence, {"method": published.method, **at}, published.metric)
+    return found if found and sets in (None, found.n) else None
 
 
 def mean_of(evidence: Evidence, selector: Selector, metric: str) -> Estimate | None:

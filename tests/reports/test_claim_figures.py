@@ -56,7 +56,7 @@ def over_windows(**changes: Any) -> Claim:
 def fitting(claim: Claim, records: list[Record] | None = None) -> list[Figure]:
     found = synthetic.records(claim, "smoke", COMMITS[2:]) if records is None else records
     [standing] = standings([claim], found, [], COMMITS)
-    return claim_figures.fitting(standing)
+    return claim_figures.fitting(standing.best)
 
 
 def test_two_axes_of_numbers_make_a_map_for_each_variant_and_data_set() -> None:
@@ -76,8 +76,8 @@ def test_a_cell_of_a_map_has_the_very_value_of_the_table() -> None:
     records = synthetic.records(claim, "smoke", COMMITS[2:])
     [standing] = standings([claim], records, [], COMMITS)
     [figure] = [f for f in fitting(claim, records) if isinstance(f, HeatMap)]
-    table = claim_tables.measured(standing.verdict)
-    values = {frozenset(row[2].text.split(", ")): row[3].text for row in table.rows}
+    table = claim_tables.measured(standing.best.verdict)
+    values = {frozenset(row[3].text.split(", ")): row[4].text for row in table.rows}
     for panel in figure.panels:
         for tile in panel.tiles:
             at = {f"depth = {tile.y}", f"window = {tile.x}", panel.title, "get = ntk"}
