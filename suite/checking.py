@@ -214,7 +214,7 @@ def _rule(tables: Mapping[str, Any], label: str, call: Call) -> Iterator[Problem
     for key in ("metric", "x", "y"):
         if key in call.arguments:
             yield from _known(tables, "metrics", call.arguments[key], (*where, key))
-    for key in ("better", "worse"):
+    for key in ("better", "worse", "of"):
         for selector in _selectors(call.arguments.get(key, [])):
             yield from _known(tables, "methods", selector, (*where, key))
 

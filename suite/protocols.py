@@ -83,10 +83,18 @@ def few_samples(data: Data, trial: int, *, n: Sequence[int], test: int) -> tuple
 
 
 @protocol()
-def holdout(data: Data, trial: int, *, train: int, test: int) -> tuple[Part, ...]:
-    """Class-balanced training samples and test samples, drawn afresh in each trial."""
+def holdout(
+    data: Data, trial: int, *, train: int, test: int, classes: int | None = None
+) -> tuple[Part, ...]:
+    """Class-balanced training samples and test samples, drawn afresh in each trial.
+
+    Args:
+        classes: how many of the first classes are drawn from; all of them where left out.
+    """
     rng = np.random.default_rng(trial)
     pool, held_out = _pools(data, rng)
+    if classes is not None:
+        pool, held_out = (part[data.y[part] < classes] for part in (pool, held_out))
     fold = Fold(
         _first(_balanced(data.y, rng.permutation(pool)), train, f"{data.name}: train = {train}"),
         _first(_balanced(data.y, rng.permutation(held_out)), test, f"{data.name}: test = {test}"),

@@ -7,9 +7,11 @@ refuted where the whole interval lies outside, and inconclusive in between.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import log, nan
+from statistics import fmean
 from typing import Any, Literal
 
 from . import statistics
@@ -217,9 +219,7 @@ def correlation(
     labels = evidence.methods()
     columns = [[_items_of(evidence, label, metric, where) for label in labels] for metric in (x, y)]
     estimate = statistics.rank_correlation(*columns)
-    room = Estimate(
-        below - estimate.effect, below - estimate.high, below - estimate.low, estimate.n
-    )
+    room = _from(estimate, below, -1)
     return Finding(
         outcome=decide(room, 0.0),
         effect=estimate.effect,
@@ -238,3 +238,71 @@ def _items_of(
 ) -> list[float]:
     found = evidence.items(label, metric, where)
     return [value for unit in sorted(found) for value in found[unit]]
+
+
+@rule()
+def exponent(
+    evidence: Evidence,
+    *,
+    metric: str,
+    of: Selector,
+    axis: str,
+    above: float | None = None,
+    below: float | None = None,
+    over: Literal["data", "trials"] = "trials",
+    where: Mapping[str, Scalar] | None = None,
+) -> Finding:
+    """`metric` goes as a power of `axis` whose exponent is above or below a bound, or between two.
+
+    The exponent is the slope of a straight line through the logarithms of both, by least squares,
+    on each draw by itself; where a value is 0 there is none, and nothing is decided.
+    """
+    slopes = _slopes(evidence, metric, of, axis, where)
+    estimate = _estimate(_grouped(slopes, over), over)
+    bounds = [(bound, side) for bound, side in ((above, 1), (below, -1)) if bound is not None]
+    if not bounds:
+        raise ValueError("exponent: wants `above` or `below`, or both")
+    decided = [(_from(estimate, bound, side), bound) for bound, side in bounds]
+    nearest, threshold = min(decided, key=lambda pair: pair[0].effect)
+    worst = min((decide(room, 0.0) for room, _ in decided), key=_FROM_WORST.index)
+    return Finding(
+        outcome=worst,
+        effect=estimate.effect,
+        interval=(estimate.low, estimate.high),
+        n=estimate.n,
+        over={"data": "data sets"}.get(over, over),
+        unit="exponent",
+        threshold=threshold,
+        room=nearest.effect,
+        breakdown=_by_part(slopes, over),
+    )
+
+
+def _from(estimate: Estimate, bound: float, side: int) -> Estimate:
+    """How far an estimate is above a bound (side 1), or below it (side -1)."""
+    low, high = sorted((side * (estimate.low - bound), side * (estimate.high - bound)))
+    return Estimate(side * (estimate.effect - bound), low, high, estimate.n)
+
+
+def _slopes(
+    evidence: Evidence,
+    metric: str,
+    of: Selector,
+    axis: str,
+    where: Mapping[str, Scalar] | None,
+) -> dict[Unit, list[float]]:
+    """Slope of log metric over log axis on each draw, as a list of one."""
+    found: dict[Unit, dict[float, list[float]]] = {}
+    for row in evidence.rows_of(of, where):
+        at = tuple((key, value) for key, value in row.unit.at if key != axis)
+        place = float(row.facts[axis])
+        places = found.setdefault(row.unit._replace(at=at), {})
+        places.setdefault(place, []).append(row.score.metrics[metric])
+    return {
+        unit: [statistics.slope(_logs(places), _logs(map(fmean, places.values())))]
+        for unit, places in found.items()
+    }
+
+
+def _logs(values: Iterable[float]) -> list[float]:
+    return [log(value) if value > 0 else nan for value in values]

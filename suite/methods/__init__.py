@@ -1,5 +1,21 @@
 """Methods: what claims compare. Importing this package registers them; it imports no torch."""
 
-from . import feature_machines, forests, kernel_machines, networks, saliency
+from . import (
+    feature_machines,
+    finite_width,
+    forests,
+    kernel_machines,
+    monte_carlo,
+    networks,
+    saliency,
+)
 
-__all__ = ["feature_machines", "forests", "kernel_machines", "networks", "saliency"]
+__all__ = [
+    "feature_machines",
+    "finite_width",
+    "forests",
+    "kernel_machines",
+    "monte_carlo",
+    "networks",
+    "saliency",
+]

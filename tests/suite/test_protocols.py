@@ -74,6 +74,16 @@ def test_published_test_samples_stay_test_samples() -> None:
     assert part.folds[0].train.max() < 60 <= part.folds[0].test.min()
 
 
+def test_holdout_may_draw_from_the_first_classes_alone() -> None:
+    [part] = holdout(data(LABELS), 3, train=20, test=20, classes=2)
+    [fold] = part.folds
+    labels = np.asarray(LABELS)
+    assert np.bincount(labels[fold.train]).tolist() == [10, 10]
+    assert set(labels[fold.test]) == {0, 1}
+    with pytest.raises(UnfitData, match="toy: train = 90: there are"):
+        holdout(data(LABELS), 3, train=90, test=20, classes=2)
+
+
 def test_trials_differ_and_repeat() -> None:
     first, again, other = (few_samples(data(LABELS), t, n=[30], test=20) for t in (0, 0, 1))
     assert first[0].folds[0].train.tolist() == again[0].folds[0].train.tolist()

@@ -9,7 +9,7 @@ from scipy import stats
 from claimbench.suite import statistics
 from claimbench.suite.evidence import evidence
 from claimbench.suite.records import Measured, Record
-from claimbench.suite.rules import Finding, Outcome, correlation, superiority
+from claimbench.suite.rules import Finding, Outcome, correlation, exponent, superiority
 from claimbench.suite.verdicts import judge
 
 from . import toys
@@ -191,3 +191,68 @@ def test_a_failed_cell_is_the_reason() -> None:
     verdict = judge(claim, "smoke", [broken, *records[1:]])
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "RuntimeError: no" in verdict.reason
+
+
+def powers(slopes: list[float], **asked: float) -> Finding:
+    """What `exponent` finds where the metric is an exact power of the level in each trial."""
+    levels = [1.0, 4.0, 16.0]
+    claim = toys.claim(methods={"level": {"toy_level": {"level": levels}}})
+    records = [
+        record.model_copy(
+            update={
+                "scores": tuple(
+                    Measured(
+                        at={},
+                        variant={"level": level},
+                        metrics={"accuracy": 3.0 * level ** slopes[record.trial]},
+                    )
+                    for level in levels
+                )
+            }
+        )
+        for record in toys.records(claim, {"level": [0.0] * 3})
+    ]
+    rows = evidence(claim, "smoke", records)
+    return exponent(rows, metric="accuracy", of="level", axis="level", **asked)
+
+
+def test_an_exponent_is_the_slope_of_logarithms_with_students_interval() -> None:
+    slopes = [-0.52, -0.50, -0.45]
+    finding = powers(slopes, above=-0.7, below=-0.2)
+    half = stats.t.ppf(0.975, 2) * np.std(slopes, ddof=1) / np.sqrt(3)
+    assert finding.effect == pytest.approx(-0.49)
+    assert finding.interval == pytest.approx((-0.49 - half, -0.49 + half))
+    assert (finding.n, finding.unit, finding.outcome) == (3, "exponent", Outcome.SUPPORTED)
+    assert (finding.threshold, finding.room) == (-0.7, pytest.approx(0.21))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "outcome"),
+    [
+        ({"below": 0.0}, "supported"),
+        ({"above": 0.0}, "refuted"),
+        ({"below": -0.5}, "inconclusive"),
+        ({"above": -0.6, "below": -0.4}, "supported"),
+        ({"above": -0.45, "below": 0.0}, "refuted"),
+        ({"above": -1.0, "below": -0.55}, "refuted"),
+        ({"above": -0.5, "below": -0.4}, "inconclusive"),
+    ],
+)
+def test_the_whole_interval_of_an_exponent_must_lie_between(
+    bounds: dict[str, float], outcome: str
+) -> None:
+    finding = powers([-0.51, -0.50, -0.49], **bounds)
+    assert finding.outcome == outcome
+    assert (finding.room > 0) == (outcome == "supported") or outcome == "inconclusive"
+
+
+def test_an_exponent_of_zero_decides_nothing() -> None:
+    claim = toys.claim(methods={"level": {"toy_level": {"level": [1.0]}}})
+    rows = evidence(claim, "smoke", toys.records(claim, {"level": [0.0] * 3}))
+    finding = exponent(rows, metric="accuracy", of="level", axis="level", below=0.0)
+    assert finding.outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_exponent_wants_a_bound() -> None:
+    with pytest.raises(ValueError, match="wants `above` or `below`"):
+        powers([-0.5] * 3)
