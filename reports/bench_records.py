@@ -8,7 +8,7 @@ thread count have a shape, the newest speaks for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -188,20 +188,20 @@ class Lead:
     @property
     def took(self) -> str:
         each = "" if self.item == "call" else f" for each {self.item}"
-        return f"{words.seconds(self.item_s)}{each} on {self.backend}"
+        return f"{words.seconds(self.item_s)}{each}"
 
     @property
     def where(self) -> str:
         return f"shape {self.shape}; {self.setting}, at {self.commit}"
 
     def __str__(self) -> str:
-        parts = [f"fastest is {self.backend}: {self.took.removesuffix(f' on {self.backend}')}"]
+        parts = [f"{self.backend} is the fastest: {self.took}"]
         if self.over_reference is not None:
             parts.append(f"{words.times(self.over_reference)} as fast as the reference")
         if self.over_peer is not None:
             parts.append(f"{words.times(self.over_peer)} as fast as the best peer, {self.peer}")
         if self.floor_fraction is not None:
-            parts.append(f"{self.floor_fraction:.0%} of what the roofline allows")
+            parts.append(f"{percent(self.floor_fraction)} of what the roofline allows")
         return f"{', '.join(parts)} ({self.where})"
 
 
@@ -261,58 +261,76 @@ def _least(lead: Lead) -> tuple[bool, float]:
     return lead.over_peer is not None, -(lead.over_peer or lead.over_reference or 0)
 
 
-def comparisons(kernel: str, records: Sequence[BenchRecord]) -> Iterator[Table]:
-    """Backends and peers of one kernel, newest record first."""
-    for place, record in enumerate(reversed(records)):
-        rows = [row for row in record.rows if row.kernel == kernel]
-        if rows:
-            yield _table(f"peers-{place + 1}", record, rows)
-
-
-def _table(name: str, record: BenchRecord, rows: Sequence[Row]) -> Table:
+def table(name: str, compared: Sequence[Compared]) -> Table:
+    """Everyone on the shapes of one setting, the fastest first."""
     head = tables.columns(
-        "shape", "contender", "for each", "time", "quartiles", "processor time",
-        "against the reference", "against the best peer", "of the floor", "memory",
-        "relative error", "remark",
-        numeric=("time", "processor time", "against the reference", "against the best peer",
-                 "of the floor", "memory", "relative error"),
+        "shape", "contender", "time for each", "over the reference", "over the best peer",
+        "of the roofline", "memory", "relative error", "run on", "quartiles", "processor time",
+        "work", "remark",
+        numeric=("time for each", "over the reference", "over the best peer", "of the roofline",
+                 "memory", "relative error", "processor time", "work"),
     )  # fmt: skip
-    ordered = sorted(rows, key=lambda row: (row.shape, row.item_s))
-    machine = record.machine
-    caption = (
-        f"Backends and peers at {record.commit[:7]} on {record.device}, "
-        f"{machine.get('processor', 'processor unknown')}, "
-        f"{words.count(record.threads, 'thread')}, {record.started[:10]}"
+    rows = tuple(
+        _cells(each, row)
+        for each in sorted(compared, key=lambda each: each.shape)
+        for row in sorted(each.rows, key=lambda row: row.item_s)
     )
-    return Table(name, caption, head, tuple(_cells(row, rows) for row in ordered))
+    items = " or ".join(dict.fromkeys(row.item for each in compared for row in each.rows))
+    return Table(name, f"Time for each {items}, memory and error", head, rows)
 
 
-def _cells(row: Row, rows: Sequence[Row]) -> tuple[Cell, ...]:
-    each = row.items
-    fraction = row.floor_fraction
+def _cells(compared: Compared, row: Row) -> tuple[Cell, ...]:
+    each, fraction, work = row.items, row.floor_fraction, compared.work
     name = f"{row.contender} (peer)" if row.kind == "peer" else row.contender
+    ran = "" if row.items < row.items_of_shape else "all "
+    of = f" of {row.items_of_shape:,}" if row.items < row.items_of_shape else ""
     return (
         tables.text(row.shape),
         tables.text(name),
-        tables.text(row.item),
         tables.amount(row.item_s, words.seconds(row.item_s)),
-        tables.text(words.spread(row.lower_s / each, row.upper_s / each, "seconds")),
-        tables.amount(row.cpu_s / each, words.seconds(row.cpu_s / each)),
-        _times(row, rows, "reference"),
-        _times(row, rows, "peer"),
-        tables.amount(fraction, words.NOTHING if fraction is None else f"{fraction:.0%}"),
+        _times(compared.reference, row),
+        _times(compared.peer, row),
+        tables.amount(fraction, words.NOTHING if fraction is None else percent(fraction)),
         _memory(row.peak_bytes),
         tables.amount(row.relative_error, words.number(row.relative_error, 2)),
+        tables.text(f"{ran}{row.items:,}{of} {row.item}s".replace(" ", "\N{NO-BREAK SPACE}")),
+        tables.text(_between(row.lower_s / each, row.upper_s / each)),
+        tables.amount(row.cpu_s / each, words.seconds(row.cpu_s / each)),
+        tables.amount(work, words.NOTHING if work is None else flops(work)),
         tables.text(row.note),
     )
 
 
-def _times(row: Row, rows: Sequence[Row], kind: str) -> Cell:
-    others = [r.item_s for r in rows if r.shape == row.shape and r.kind == kind]
-    ratio = min(others) / row.item_s if others else None
+def percent(fraction: float) -> str:
+    return f"{words.number(100 * fraction, 2 if fraction < 1 else 3)}%"
+
+
+def _between(low: float, high: float) -> str:
+    """Two times, with one unit where they have the same."""
+    (first, unit), last = words.seconds(low).split(" "), words.seconds(high)
+    shown = first if last.endswith(f" {unit}") else f"{first} {unit}"
+    return f"{shown} to {last}".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _times(other: Row | None, row: Row) -> Cell:
+    ratio = _ratio(other, row)
     return tables.amount(ratio, words.NOTHING if ratio is None else words.times(ratio))
 
 
 def _memory(peak: int | None) -> Cell:
-    text = words.NOTHING if peak is None else f"{words.number(peak / 2**20, 3)} MiB"
-    return tables.amount(peak, text)
+    return tables.amount(peak, words.NOTHING if peak is None else memory(peak))
+
+
+def memory(peak: int) -> str:
+    """Bytes, in words."""
+    if peak >= 2**30:
+        return f"{words.number(peak / 2**30, 3)} GiB"
+    return f"{words.number(peak / 2**20, 3)} MiB"
+
+
+def flops(work: float) -> str:
+    """Operations, in words."""
+    for limit, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if work >= limit:
+            return f"{words.number(work / limit, 3)} {name}FLOP"
+    return f"{words.number(work, 3)} FLOP"

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import words
-from .chart_grammar import INK, WIDTH, altair, by_series, marks, svg, told
+from .chart_grammar import INK, altair, by_series, marks, svg, told
 from .figures import Dots, Figure, Mark, Quantity, Sizes
 
 PAPER = "var(--paper)"
-SIDE = 175
-"""Width of a panel of dots; three stand beside each other."""
+MOST_TICKS = 5
+
+WIDTHS = (330, 220)
+"""Of the first panel, which is the time, and of those beside it."""
 
 _LABELS = {
     "s": (
@@ -34,16 +36,19 @@ _UNITS = {"bytes": 2.0**20}
 
 def sizes(figure: Sizes) -> str:
     alt = altair()
-    quantity = figure.quantity
-    of_line = [value for _, value in quantity.line]
-    across = [mark.x for mark in quantity.marks if not isinstance(mark.x, str)]
-    x = _axis(alt.X("x:Q", title=figure.x), [*across, *(x for x, _ in quantity.line)], "flop")
-    levels = [*_ends(quantity.marks), *of_line]
-    y, low = (
-        _axis(alt.Y(f"{end}:Q", title=quantity.title), levels, quantity.unit)
-        for end in ("y", "low")
-    )
-    keyed = by_series(figure, quantity.marks)
+    panels = [_against_work(figure, q, n) for n, q in enumerate(figure.quantities)]
+    return svg(alt.hconcat(*panels, spacing=22))
+
+
+def _against_work(figure: Sizes, quantity: Quantity, place: int) -> Any:
+    """One quantity; all panels have the same axis of work, and one legend."""
+    alt = altair()
+    every = [mark for q in figure.quantities for mark in q.marks]
+    across = [mark.x for mark in every if not isinstance(mark.x, str)]
+    x = _axis(alt.X("x:Q", title=figure.x), across, "flop")
+    levels = [*_ends(quantity.marks), *(value for _, value in quantity.line)]
+    y, low = (_axis(alt.Y(f"{end}:Q", title=None), levels, quantity.unit) for end in ("y", "low"))
+    keyed = by_series(figure, every)
     base = alt.Chart(_data(figure, quantity.marks)).encode(x=x, color=keyed["color"])
     layers = [
         base.mark_rule(strokeWidth=1.4, opacity=0.6).encode(y=low, y2="high:Q"),
@@ -52,7 +57,8 @@ def sizes(figure: Sizes) -> str:
     ]
     if quantity.line:
         layers += _joined(quantity, x, y)
-    return svg(alt.layer(*layers).properties(width=WIDTH, height=280))
+    title = words.inert(quantity.title)
+    return alt.layer(*layers).properties(width=WIDTHS[place > 0], height=250, title=title)
 
 
 def _joined(quantity: Quantity, x: Any, y: Any) -> list[Any]:
@@ -77,7 +83,10 @@ def dots(figure: Dots) -> str:
 def _panel(figure: Dots, quantity: Quantity, order: Sequence[str], place: int) -> Any:
     """One quantity; only the first panel names the contenders."""
     alt = altair()
-    axis = alt.Axis(labels=place == 0, ticks=False, domain=False, grid=True, labelLimit=180)
+    axis = alt.Axis(
+        labels=place == 0, ticks=False, domain=False, grid=True, labelLimit=200,
+        minExtent=_room(order) if place == 0 else 0,
+    )  # fmt: skip
     y = alt.Y("series:N", title=None, axis=axis).scale(domain=list(order))
     levels = [*_ends(quantity.marks), *(value for _, value in quantity.line)]
     x, low = (_axis(alt.X(f"{end}:Q", title=None), levels, quantity.unit) for end in ("y", "low"))
@@ -92,7 +101,14 @@ def _panel(figure: Dots, quantity: Quantity, order: Sequence[str], place: int) -
         layers.append(level.mark_rule(strokeDash=[5, 4], strokeWidth=1.4, color=INK).encode(x=x))
     named = f", dashed: {quantity.line_name}" if quantity.line else ""
     title = words.inert(quantity.title + named)
-    return alt.layer(*layers).properties(width=SIDE, height=24 * len(order), title=title)
+    return alt.layer(*layers).properties(
+        width=WIDTHS[place > 0], height=24 * len(order), title=title
+    )
+
+
+def _room(names: Sequence[str]) -> float:
+    """Pixels for names: a reader's font may be wider than the one that the chart was made with."""
+    return min(200, 7.2 * max(map(len, names)))
 
 
 def _dressed(base: Any) -> Any:
@@ -138,16 +154,16 @@ def _axis(channel: Any, values: Sequence[float], unit: str) -> Any:
 
 
 def ticks(low: float, high: float) -> tuple[float, float, list[float]]:
-    """Both ends of a logarithmic axis and its ticks: powers of ten, or halves and fifths of them.
+    """Both ends of a logarithmic axis and its ticks: powers of ten, or some of what is between.
 
     Where even those are less than two the axis is made longer, to the next powers of ten.
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    for digits in ((1,), (1, 2, 5)):
+    for digits in ((1,), (1, 2, 5), range(1, 10)):
         found = [_power(k, d) for k in range(first, last + 1) for d in digits]
         inside = [place for place in found if low <= place <= high]
         if len(inside) > 1:
-            return low, high, inside[:: 1 + len(inside) // 8]
+            return low, high, inside[:: 1 + len(inside) // MOST_TICKS]
     last = max(last, first + 1)
     return _power(first), _power(last), [_power(first), _power(last)]
 

@@ -208,10 +208,11 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Sizes(Figure):
-    """A quantity against work, a line for each contender that has several sizes."""
+    """Quantities against work, a line for each contender that has several sizes."""
 
     x: str
-    quantity: Quantity
+    quantities: tuple[Quantity, ...]
+    wide = True
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -212,11 +213,11 @@ def _summary(
         return ""
     best, first = min(times, key=lambda backend: times[backend]), _slowest(current)[0]
     reference = times.get("reference")
-    ratio = (
-        f", {words.times(reference / times[best])} as fast as the reference" if reference else ""
-    )
+    ratio = ""
+    if reference and best != "reference":
+        ratio = f", {words.times(reference / times[best])} as fast as the reference"
     return (
-        f"fastest is {best}: {words.seconds(times[best])}{ratio if best != 'reference' else ''} "
+        f"{best} is the fastest: {words.seconds(times[best])}{ratio} "
         f"(shape {first.claim}.{first.shape}; asv on {first.machine}, at {last.short})"
     )
 
@@ -237,8 +238,8 @@ def _benches(
     shapes: Mapping[str, kernel_figures.Asked],
     hues: Mapping[str, int],
 ) -> Iterator[Section]:
-    settings = dict.fromkeys(bench_records.setting(each.record) for each in compared)
-    for place, setting in enumerate(settings, start=1):
+    settings = Counter(bench_records.setting(each.record) for each in compared for _ in each.rows)
+    for place, (setting, _) in enumerate(settings.most_common(), start=1):
         own = [each for each in compared if bench_records.setting(each.record) == setting]
         measures = [m for each in own for m in kernel_figures.of_bench(each, shapes)]
         yield Section(
@@ -297,6 +298,9 @@ def _missing(last: Commit | None, commits: Sequence[Commit], compared: Sequence[
 MACHINES = "../machines.html"
 """The page of all machines, as a kernel's page reaches it."""
 
+_THREADS = re.compile(r"OMP_NUM_THREADS(\d{1,4})(?!\d)")
+"""asv names an environment after the variables that it sets in it, among other things."""
+
 
 def _places(compared: Sequence[Compared], current: Sequence[Timing], last: Commit | None) -> Table:
     head = tables.columns(
@@ -341,12 +345,14 @@ def _bench_place(record: BenchRecord, shapes: int) -> tuple[Cell, ...]:
 def _asv_place(timings: Sequence[Timing], last: Commit) -> tuple[Cell, ...]:
     first = timings[0]
     shapes = len({(t.claim, t.shape) for t in timings})
+    limit = _THREADS.search(first.environment)
+    threads = int(limit[1]) if limit else None
     return (
         tables.text(first.machine, MACHINES),
-        tables.text(f"asv, {first.environment}"),
+        tables.text("asv"),
         tables.text(str(first.hardware.get("cpu", ""))),
         tables.text(""),
-        tables.amount(None, words.NOTHING),
+        tables.amount(threads, str(threads) if threads else words.NOTHING),
         tables.text(last.short),
         tables.text(last.date.date().isoformat()),
         tables.amount(shapes, str(shapes)),
@@ -368,7 +374,8 @@ def _latest(timings: Sequence[Timing], commit: Commit | None) -> Table:
         if t.backend == "reference" and _known(t)
     }
     ordered = sorted(timings, key=lambda t: (t.machine, t.claim, t.shape, _order(t.backend)))
-    rows = tuple(_timing_row(t, reference) for t in ordered)
+    several = len({t.environment for t in timings}) > 1
+    rows = tuple(_timing_row(t, reference, several) for t in ordered)
     when = f" at {commit.short}" if commit else ""
     return Table("latest", f"Time and error by backend and shape{when}", head, rows)
 
@@ -379,7 +386,7 @@ def _order(backend: str) -> tuple[int, str]:
 
 
 def _timing_row(
-    t: Timing, reference: Mapping[tuple[str, str, str, str], float | None]
+    t: Timing, reference: Mapping[tuple[str, str, str, str], float | None], several: bool
 ) -> tuple[Cell, ...]:
     base = reference.get((t.machine, t.environment, t.claim, t.shape))
     ratio = base / t.seconds if base and t.seconds and _known(t) else None
@@ -392,7 +399,7 @@ def _timing_row(
         tables.amount(ratio, words.times(ratio) if ratio else words.NOTHING),
         tables.amount(t.error, words.number(t.error, 2) if t.error is not None else words.NOTHING),
         tables.text(t.machine),
-        tables.text(t.environment),
+        tables.text(t.environment if several else ""),
     )
 
 

@@ -39,7 +39,8 @@ def record(
 ) -> kernel_bench.BenchRecord:
     return kernel_bench.BenchRecord(
         schema_version=1, commit=commit, machine={"processor": "Vax"}, device=device, threads=1,
-        libraries={}, started=f"2026-01-{day:02}T12:00:00+00:00", finished="2026-01-02T12:01:00+00:00",
+        libraries={}, started=f"2026-01-{day:02}T12:00:00+00:00",
+        finished="2026-02-02T12:01:00+00:00",
         load=(0.0, 1.0), method=kernel_bench.Method("standard", 3, 2, 0.02, 10.0),
         peaks=Peaks({"float32": 1e9}, 1e9), clocks=[], rows=rows,
         absent=[Absent("ntk_gram", "standard.small", "triton", "backend", "no GPU", False)],
@@ -52,17 +53,20 @@ def test_a_record_is_read_back_and_stands_beside_its_peers(tmp_path: Path) -> No
     (tmp_path / "bench-cpu.json").write_text(json.dumps(asdict(made)))
     [read] = bench_records.read(tmp_path)
     assert read == made
-    [table] = bench_records.comparisons("ntk_gram", [read])
-    assert "aaaaaaa on cpu, Vax, 1 thread, 2026-01-02" in table.caption
-    shown = {cells[1].text: cells for cells in table.rows}
+    table = bench_records.table("peers-1", bench_records.newest("ntk_gram", [read]))
+    assert table.caption == "Time for each pair, memory and error"
+    names = [column.name for column in table.columns]
+    shown = {cells[1].text: dict(zip(names, cells, strict=True)) for cells in table.rows}
     assert list(shown) == ["cpu", "released (peer)", "reference"]
-    assert shown["cpu"][6].value == pytest.approx(8)
-    assert shown["cpu"][7].value == pytest.approx(4)
-    assert shown["cpu"][8].text == "25%"
+    assert shown["cpu"]["time for each"].value == 0.25
+    assert shown["cpu"]["over the reference"].value == pytest.approx(8)
+    assert shown["cpu"]["over the best peer"].value == pytest.approx(4)
+    assert shown["cpu"]["of the roofline"].text == "25%"
+    assert shown["released (peer)"]["run on"].text.split() == ["1", "of", "4", "pairs"]
 
 
-def test_a_kernel_that_was_not_compared_has_no_table() -> None:
-    assert not list(bench_records.comparisons("cntk_gram", [record([row("cpu", "backend", 1.0)])]))
+def test_a_kernel_that_was_not_compared_has_nothing_to_compare() -> None:
+    assert not bench_records.newest("cntk_gram", [record([row("cpu", "backend", 1.0)])])
 
 
 def speeds(reference: float, cpu: float, peer: float | None, **rest: Any) -> list[Row]:
@@ -79,7 +83,7 @@ def test_the_lead_is_of_the_shape_with_most_work_in_the_newest_record() -> None:
     assert (found.shape, found.backend, found.commit) == ("standard.large", "cpu", "bbbbbbb-dirty")
     assert (found.over_reference, found.over_peer, found.peer) == (8, 2, "rival")
     assert found.floor_fraction == 0.25
-    assert "2× as fast as the best peer, rival" in str(found)
+    assert "2\N{MULTIPLICATION SIGN} as fast as the best peer, rival" in str(found)
     assert bench_records.peer_speed("cntk_gram", [old, new]) is None
 
 
