@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
@@ -61,34 +61,40 @@ class Evidence:
 
     def rows_of(self, selector: Selector, where: Mapping[str, Scalar] | None = None) -> list[Row]:
         """The rows that a selector means."""
-        asked = {"method": selector} if isinstance(selector, str) else selector
-        wanted = {**asked, **(where or {})}.items()
-        return [row for row, facts in self._facts if all(facts.get(k) == v for k, v in wanted)]
-
-    @cached_property
-    def _facts(self) -> list[tuple[Row, dict[str, Scalar]]]:
-        return [(row, row.facts) for row in self.rows]
+        return [row for row, _ in self._chosen(selector, where)]
 
     def values(
         self, selector: Selector, metric: str, where: Mapping[str, Scalar] | None = None
     ) -> dict[Unit, float]:
         """Mean value by unit, over the variants that the selector leaves open."""
         found: dict[Unit, list[float]] = defaultdict(list)
-        for row in self.rows_of(selector, where):
-            found[row.unit].append(row.score.metrics[metric])
-        return {unit: fmean(values) for unit, values in found.items()}
+        for row, unit in self._chosen(selector, where):
+            found[unit].append(row.score.metrics[metric])
+        return {unit: fmean(v) if len(v) > 1 else v[0] for unit, v in found.items()}
 
     def items(
         self, selector: Selector, metric: str, where: Mapping[str, Scalar] | None = None
     ) -> dict[Unit, list[float]]:
         """The values behind the metric, by unit; mean over the variants left open."""
         found: dict[Unit, list[list[float]]] = defaultdict(list)
-        for row in self.rows_of(selector, where):
-            found[row.unit].append(row.score.items[metric])
+        for row, unit in self._chosen(selector, where):
+            found[unit].append(row.score.items[metric])
         return {
             unit: [fmean(values) for values in zip(*lists, strict=True)]
             for unit, lists in found.items()
         }
+
+    def _chosen(
+        self, selector: Selector, where: Mapping[str, Scalar] | None
+    ) -> list[tuple[Row, Unit]]:
+        asked = {"method": selector} if isinstance(selector, str) else selector
+        wanted = {**asked, **(where or {})}.items()
+        return [(row, unit) for row, unit, facts in self._known if wanted <= facts]
+
+    @cached_property
+    def _known(self) -> list[tuple[Row, Unit, Set[tuple[str, Scalar]]]]:
+        """Each row with what it is asked for by, made once for all rules."""
+        return [(row, row.unit, row.facts.items()) for row in self.rows]
 
     def methods(self) -> list[str]:
         """Labels of the methods that have rows, in the claim's order."""

@@ -89,7 +89,8 @@ def _corrected(a: np.ndarray, means: np.ndarray) -> np.ndarray:
     skew = 1 / 6 * ((influence**3).sum() / n**3) / ((influence**2).sum() / n**2) ** (3 / 2)
     tail = ndtri((1 - CONFIDENCE) / 2)
     shifted = bias + np.array([tail, -tail])
-    return np.asarray(ndtr(bias + shifted / (1 - skew * shifted)))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(ndtr(bias + shifted / (1 - skew * shifted)))
 
 
 def _quantiles(ordered: np.ndarray, shares: np.ndarray) -> tuple[float, float]:

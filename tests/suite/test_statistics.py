@@ -1,4 +1,4 @@
-"""Intervals by the short way are scipy's, to the bit."""
+"""Intervals by a short way of our own are scipy's."""
 
 from __future__ import annotations
 
@@ -26,6 +26,20 @@ def test_without_spread_there_is_no_estimate_of_it(
     values: list[float], interval: tuple[float, float]
 ) -> None:
     assert statistics.student(values)[1:3] == interval
+
+
+@pytest.mark.parametrize("n", [3, 6, 8, 41])
+@pytest.mark.parametrize("digits", [1, 9])
+def test_the_bootstrap_is_scipys(n: int, digits: int) -> None:
+    values = np.random.default_rng(n).lognormal(size=n).round(digits).tolist()
+    found = statistics.bootstrap(values)
+    theirs = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=statistics.RESAMPLES,
+        rng=np.random.default_rng(statistics.SEED),
+    ).confidence_interval
+    assert found == pytest.approx((np.mean(values), theirs.low, theirs.high, n), rel=1e-12)
 
 
 @pytest.mark.parametrize("digits", [1, 9])
