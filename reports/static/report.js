@@ -132,9 +132,9 @@ const chooseComparison = (pairs, commits) => {
     return fits.length && fits.every((one) => one.startsWith(fits[0])) ? fits[0] : "";
   };
   const tell = (asked, found) => {
-    const strange = asked.find((name, place) => !found[place] && !/^[\w.\/~^-]{1,100}$/.test(name));
-    if (strange !== undefined) {
-      said.textContent = "A link to a comparison names two commits: #base=abc1234&head=def5678";
+    const strange = asked.some((name, place) => !found[place] && !/^[\w.\/~^-]{1,100}$/.test(name));
+    if (strange || asked[0] === asked[1]) {
+      said.textContent = "Name two commits, such as #base=abc1234&head=def5678.";
       return;
     }
     const command = document.createElement("code");
@@ -144,25 +144,27 @@ const chooseComparison = (pairs, commits) => {
     const lacking = unmeasured.map((name) => ` Nothing that was measured at ${name} is in this report.`);
     said.replaceChildren(`There is no page from ${asked[0]} to ${asked[1]}.${lacking.join("")} This makes it: `, command);
   };
-  const open = () => {
-    const hash = new URLSearchParams(location.hash.slice(1));
-    if (!names.some((name) => hash.has(name))) return;
-    const asked = names.map((name) => hash.get(name) ?? "");
+  const pageOf = (asked) => {
     const found = asked.map(full);
     selects.forEach((select, place) => {
       if (found[place]) select.value = found[place];
     });
     const page = rows.find((row) => names.every((name, place) => row.dataset[name] === found[place]));
-    if (page) location.replace(page.querySelector("a").href);
-    else tell(asked, found);
+    if (!page) tell(asked, found);
+    return page?.querySelector("a").href;
+  };
+  const open = () => {
+    const hash = new URLSearchParams(location.hash.slice(1));
+    if (!names.some((name) => hash.has(name))) return;
+    const page = pageOf(names.map((name) => hash.get(name) ?? ""));
+    if (page) location.replace(page);
   };
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "Compare";
   button.addEventListener("click", () => {
-    const hash = new URLSearchParams(selects.map((select) => [select.name, select.value]));
-    history.replaceState(null, "", `#${hash}`);
-    open();
+    const page = pageOf(selects.map((select) => select.value));
+    if (page) location.assign(page);
   });
   const tools = document.createElement("div");
   tools.className = "tools";
