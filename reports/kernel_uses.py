@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,11 +49,14 @@ def table(
         "against the reference", "against the best peer", "best peer", "measured by",
         numeric=("time", "against the reference", "against the best peer"),
     )  # fmt: skip
+    timed: dict[tuple[str, str], list[Timing]] = defaultdict(list)
+    for t in timings:
+        timed[t.claim, t.shape].append(t)
     rows = []
     for claim in users:
         for label, shape in claim.shapes.items():
             found: list[Found | None] = [
-                *_by_asv([t for t in timings if (t.claim, t.shape) == (claim.id, label)], commits),
+                *_by_asv(timed[claim.id, label], commits),
                 *_by_bench([c for c in compared if c.shape == f"{claim.id}.{label}"]),
             ]
             first = _cells(claim, label, shape, links[claim.id])
@@ -91,23 +95,19 @@ def _ratio(ratio: float | None) -> Cell:
 
 def _by_asv(timings: Sequence[Timing], commits: Sequence[Commit]) -> Iterator[Found]:
     """On each machine, at the newest commit that was timed there."""
-    for machine in dict.fromkeys(t.machine for t in timings):
-        known = [t for t in timings if t.machine == machine and words.finite(t.seconds)]
-        newest = next((c for c in reversed(commits) if any(t.commit == c.sha for t in known)), None)
-        times = {t.backend: t.seconds or 0 for t in known if newest and t.commit == newest.sha}
-        if newest is None:
-            continue
-        reference = times.pop("reference", None)
-        if not times and reference:
-            yield Found("reference", reference, None, None, "", _asv(machine, newest))
-        elif times:
-            best = min(times, key=lambda backend: times[backend])
-            ratio = reference / times[best] if reference and times[best] > 0 else None
-            yield Found(best, times[best], ratio, None, "", _asv(machine, newest))
-
-
-def _asv(machine: str, commit: Commit) -> str:
-    return f"asv on {machine}, at {commit.short}"
+    places = {commit.sha: place for place, commit in enumerate(commits)}
+    machines: dict[str, list[Timing]] = defaultdict(list)
+    for t in timings:
+        if words.finite(t.seconds) and t.commit in places:
+            machines[t.machine].append(t)
+    for machine, known in machines.items():
+        newest = max(places[t.commit] for t in known)
+        times = {t.backend: t.seconds or 0 for t in known if places[t.commit] == newest}
+        reference = times.get("reference")
+        best = min(times, key=lambda name: (times[name], name == "reference"))
+        ratio = reference / times[best] if reference and times[best] > 0 else None
+        where = f"asv on {machine}, at {commits[newest].short}"
+        yield Found(best, times[best], ratio, None, "", where)
 
 
 def _by_bench(compared: Sequence[Compared]) -> Iterator[Found]:
