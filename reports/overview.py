@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from claimbench.suite.definitions import Claim, digest
 from claimbench.suite.records import Record
 from claimbench.suite.rules import Finding, Outcome
 
-from . import claim_history, claim_tables, claim_views, effects, kernel_views, tables, words
+from . import (
+    bench_records,
+    claim_history,
+    claim_tables,
+    claim_views,
+    effects,
+    kernel_views,
+    tables,
+    words,
+)
+from .bench_records import Lead
 from .figures import Interval, Spark
 from .history import Commit
 from .published import beside
 from .standings import Moment, Standing, Standings
-from .tables import Table
+from .tables import Cell, Table
+
+if TYPE_CHECKING:
+    from claimbench.suite.kernel_bench import BenchRecord
 
 ORDER = (Outcome.REFUTED, Outcome.INCONCLUSIVE, Outcome.SUPPORTED, Outcome.NOT_MEASURED)
 """What needs a look stands first."""
@@ -77,6 +92,7 @@ class Row:
     kernel: str
     kernel_file: str
     speed: str
+    peer: str
     trends: tuple[Spark, ...]
     trend: str
 
@@ -98,18 +114,28 @@ class Index:
 
 
 def overview(
-    found: Sequence[Standings], claims: Sequence[Claim], commits: Sequence[Commit]
+    found: Sequence[Standings],
+    claims: Sequence[Claim],
+    commits: Sequence[Commit],
+    benches: Sequence[BenchRecord] = (),
+    compared: Callable[[str, str], str | None] = lambda base, head: None,
 ) -> Index:
+    """What the first page shows.
+
+    Args:
+        compared: the page of two commits, where they have one.
+    """
     counted = Counter(standings.best.verdict.outcome for standings in found)
     ordered = sorted(found, key=lambda standings: ORDER.index(standings.best.verdict.outcome))
-    rows = tuple(map(_row, ordered))
+    ahead = {claim.kernel: bench_records.peer_speed(claim.kernel, benches) for claim in claims}
+    rows = tuple(_row(standings, ahead[standings.claim.kernel]) for standings in ordered)
     return Index(
         counts=tuple((outcome, counted[outcome]) for outcome in Outcome),
         stamp=tuple(_stamp(found, claims, commits)),
         missing=tuple(missing for standings in found for missing in _missing(standings)),
         rows=rows,
         table=_table(ordered, rows),
-        commits=_commits(commits),
+        commits=_commits(commits, compared),
     )
 
 
@@ -167,7 +193,7 @@ def _before(standing: Standing) -> str:
     return f"; last {standing.verdict.outcome} at {standing.shown.commit.short}"
 
 
-def _row(standings: Standings) -> Row:
+def _row(standings: Standings, ahead: Lead | None) -> Row:
     claim, best = standings.claim, standings.best
     verdict, tier = best.verdict, best.tier
     label, finding = best.leading or ("", None)
@@ -199,6 +225,7 @@ def _row(standings: Standings) -> Row:
         kernel=claim.kernel,
         kernel_file=kernel_views.file_of(claim.kernel),
         speed=_speed(best),
+        peer=_peer(ahead),
         trends=tuple(claim_history.sparks(trending)),
         trend=_trend(trending),
     )
@@ -225,6 +252,12 @@ def _speed(standing: Standing) -> str:
     timed = next((moment for moment in reversed(standing.history) if moment.timings), None)
     found = kernel_views.speed(standing.claim, standing.tier, timed.timings) if timed else None
     return str(found) if found else "not timed"
+
+
+def _peer(lead: Lead | None) -> str:
+    if lead is None or lead.over_peer is None:
+        return ""
+    return f"{words.times(lead.over_peer)} the best peer, {lead.peer}, on {lead.backend}"
 
 
 def _others(standing: Standing) -> str:
@@ -266,7 +299,16 @@ def _trend(standing: Standing) -> str:
     if then and today and then.shape == today.shape:
         parts.append(f"kernel time {words.times(today.seconds / then.seconds)}")
     said = ", ".join(parts) or "nothing to compare"
-    return f"{standing.tier}, {now.commit.short} since {before.commit.short}: {said}"
+    ends = f"{now.commit.short} since {before.commit.short}"
+    return f"{standing.tier}, {_since(measured)}; {ends}: {said}"
+
+
+def _since(measured: Sequence[Moment]) -> str:
+    """The verdict, and the first commit from which on it was the same."""
+    outcome = measured[-1].verdict.outcome
+    same = takewhile(lambda moment: moment.verdict.outcome == outcome, reversed(measured))
+    *_, first = same
+    return f"{outcome} since {first.commit.short}"
 
 
 def _table(found: Sequence[Standings], shown: Sequence[Row]) -> Table:
@@ -295,7 +337,19 @@ def _table(found: Sequence[Standings], shown: Sequence[Row]) -> Table:
     return Table("claims", "Every claim with its verdict", head, rows)
 
 
-def _commits(commits: Sequence[Commit]) -> Table:
-    rows = tuple(kernel_views.commit_cells(commit) for commit in reversed(commits))
-    head = tables.columns("commit", "date", "subject")
+def _commits(commits: Sequence[Commit], compared: Callable[[str, str], str | None]) -> Table:
+    before = [None, *commits]
+    rows = tuple(
+        (*kernel_views.commit_cells(commit), _comparison(last, commit, compared))
+        for last, commit in reversed(list(zip(before, commits, strict=False)))
+    )
+    head = tables.columns("commit", "date", "subject", "comparison")
     return Table("commits", "Commits that something was measured at, newest first", head, rows)
+
+
+def _comparison(
+    base: Commit | None, head: Commit, compared: Callable[[str, str], str | None]
+) -> Cell:
+    """A link to what a commit changed, where the two have a page."""
+    page = compared(base.sha, head.sha) if base else None
+    return tables.text(f"against {base.short}", page) if base and page else tables.text("")

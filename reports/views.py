@@ -53,13 +53,12 @@ def report(
     chosen = chosen or compare_views.chosen(commits, records, timings)
     seen = sightings(records, timings, benches, chosen.turns.values(), kept)
     machines = machines_page(seen, commits)
+    compared = compare_views.comparisons(claims, records, timings, commits, chosen, machines, links)
     return Report(
-        index=overview(found, claims, commits),
+        index=overview(found, claims, commits, benches, compared.href),
         claims=tuple(page for each in found for page in claim_views.claim_pages(each)),
         kernels=tuple(kernel_views.kernel_pages(claims, timings, commits, links, benches)),
-        comparisons=compare_views.comparisons(
-            claims, records, timings, commits, chosen, machines, links
-        ),
+        comparisons=compared,
         machines=machines,
         results=results.as_json(found, commits),
     )

@@ -24,8 +24,17 @@ CHROMIUM = os.environ.get("CLAIMBENCH_CHROMIUM") or shutil.which("chromium")
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium: set CLAIMBENCH_CHROMIUM to the path of one"
 )
+SCREENSHOTS = os.environ.get("CLAIMBENCH_SCREENSHOTS")
+"""A folder that keeps a picture of each page, for whoever reads the check."""
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-FILES = ["index.html", "claims/smith2020_kernel_wins.html", "kernels/ntk_gram.html"]
+FILES = [
+    "index.html",
+    "claims/smith2020_kernel_wins.html",
+    "kernels/ntk_gram.html",
+    "compare.html",
+    "compare/bbbbbbb..ccccccc.html",
+    "machines.html",
+]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +66,7 @@ def opened(browser: Any, path: Path, **options: Any) -> tuple[Any, list[str]]:
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 768, 1440])
 def test_accessible_and_silent(
     browser: Any, report: Path, file: str, theme: str, width: int
 ) -> None:
@@ -68,6 +77,9 @@ def test_accessible_and_silent(
     assert found.violations_count == 0, found.generate_report()
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(overflow) <= 0
+    if SCREENSHOTS:
+        name = f"{Path(file).with_suffix('').as_posix().replace('/', '-')}-{theme}-{width}.png"
+        page.screenshot(path=Path(SCREENSHOTS) / name, full_page=True)
     page.context.close()
 
 
@@ -150,4 +162,51 @@ def test_deep_links_and_the_skip_link(browser: Any, report: Path) -> None:
     page.locator(".overview a[href*='#rule-']").first.click()
     assert page.url.endswith("claims/smith2020_kernel_wins.html#rule-beats_forest")
     assert page.locator(":target").get_attribute("id") == "rule-beats_forest"
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("base", "head"), [("bbbbbbb", "ccccccc"), ("b" * 40, "c" * 40), ("aaaa", "ccccc")]
+)
+def test_a_link_names_two_commits(browser: Any, report: Path, base: str, head: str) -> None:
+    page = browser.new_context(offline=True).new_page()
+    page.goto(f"{(report / 'compare.html').as_uri()}#base={base}&head={head}")
+    page.wait_for_url(f"**/compare/{base[0] * 7}..{head[0] * 7}.html")
+    assert page.locator("h1").inner_text() == f"From {base[0] * 7} to {head[0] * 7}"
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("hash_", "said"),
+    [
+        ("base=ccccccc&head=aaaaaaa", f"claimbench report --compare {'c' * 40}..{'a' * 40}"),
+        ("base=v1.0&head=HEAD~2", "Nothing that was measured at v1.0 is in this report."),
+        ("base=aaaaaaa", "Name two commits"),
+        ("base=<img src=x onerror=alert(1)>&head=$(reboot)", "Name two commits"),
+    ],
+)
+def test_a_pair_without_a_page_has_a_command(
+    browser: Any, report: Path, hash_: str, said: str
+) -> None:
+    page, trouble = opened(browser, report / "compare.html")
+    page.evaluate("hash => { location.hash = hash; }", hash_)
+    status = page.get_by_role("status").filter(has_text=said)
+    status.wait_for()
+    assert "reboot" not in status.inner_text()
+    assert trouble == []
+    page.context.close()
+
+
+def test_two_commits_are_chosen_from_lists(browser: Any, report: Path) -> None:
+    page, _ = opened(browser, report / "compare.html")
+    base, head = page.get_by_label("Base"), page.get_by_label("Head")
+    assert (base.input_value(), head.input_value()) == ("b" * 40, "c" * 40)
+    base.select_option(label="ccccccc 2026-01-09 Halve the memory")
+    page.get_by_role("button", name="Compare").click()
+    assert page.get_by_text("Name two commits").is_visible()
+    base.select_option("a" * 40)
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_url("**/compare/aaaaaaa..ccccccc.html")
+    page.go_back()
+    assert page.url.endswith("compare.html")
     page.context.close()

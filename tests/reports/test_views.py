@@ -95,6 +95,7 @@ def test_speed_is_that_of_the_tiers_shape_against_the_reference() -> None:
     found = synthetic.records(claim, "smoke")
     [row] = views.report([claim], found, synthetic.timings(claim), COMMITS).index.rows
     assert row.speed == "50\N{MULTIPLICATION SIGN} the reference: 3.33 ms on cpu, shape small"
+    assert row.trend.startswith("smoke, supported since aaaaaaa; ccccccc since bbbbbbb: effect ")
     assert row.trend.endswith("kernel time 0.667\N{MULTIPLICATION SIGN}")
 
 
