@@ -20,7 +20,11 @@ def report(results: Path, out: Path, asv_results: Path, compare: Sequence[str] =
     claims = followed_claims()
     gated = overridden(claims, Path())
     index = pages.build(results, out, asv_results, claims, compare, gated)
-    print(f"{index}: the claims, their records and the times that asv took, joined by commit")
+    asv = pages.published_by_asv(asv_results)
+    graphs = f"which it links: {asv}" if asv else "which `asv publish` makes"
+    print(
+        f"{index}: claims, records and asv's times by commit; asv graphs the times alone, {graphs}"
+    )
     return 0
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import count
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +83,23 @@ def build(
     chosen = compare_views.chosen(commits, found, timings, results, compare, gated)
     benches, kept = bench_records.read(results), records.baselines()
     made = views.report(claims, found, timings, commits, benches, kept, chosen)
-    return write_report(made, out)
+    return write_report(made, out, asv_pages=published_by_asv(asv_results))
 
 
-def write_report(report: Report, out: Path, draw: Draw = charts.draw) -> Path:
+def published_by_asv(asv_results: Path | None) -> Path | None:
+    """The first page of what `asv publish` made of the same results, where it did."""
+    page = asv_results.parent / "html" / "index.html" if asv_results else None
+    return page if page and page.is_file() else None
+
+
+def write_report(
+    report: Report, out: Path, draw: Draw = charts.draw, asv_pages: Path | None = None
+) -> Path:
     """Write all pages and the data beside them; returns the path of the first page."""
+    asv = relpath(asv_pages, out).replace(os.sep, "/") if asv_pages else ""
     stamp = report.index.stamp
     first = _page(out, "index.html", "index.html.j2", stamp, draw, index=report.index,
-                  kernels=report.kernels)  # fmt: skip
+                  kernels=report.kernels, asv=asv)  # fmt: skip
     for claim in report.claims:
         _page(out, claim.file, "claim.html.j2", stamp, draw, page=claim)
     for kernel in report.kernels:

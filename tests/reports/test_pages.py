@@ -185,6 +185,18 @@ def test_hostile_content_is_inert(tmp_path: Path) -> None:
         assert not set(text) & set("\u202e\u2066\x00")
 
 
+def test_asv_publish_is_linked_where_it_was_run(tmp_path: Path) -> None:
+    results, made = tmp_path / "asv" / "results", tmp_path / "asv" / "html" / "index.html"
+    assert pages.published_by_asv(results) is None
+    assert pages.published_by_asv(None) is None
+    made.parent.mkdir(parents=True)
+    made.touch()
+    empty, out = views.report([synthetic.claim()], [], [], []), tmp_path / "out"
+    index = pages.write_report(empty, out, undrawn, pages.published_by_asv(results))
+    [href] = [href for href in Page(index).hrefs if "asv" in href]
+    assert (out / href).resolve() == made
+
+
 def test_a_drawing_keeps_nothing_but_its_shapes() -> None:
     svg = """<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
       viewBox="0 0 9 9" onload="alert(1)"><script>alert(1)</script><style>*{}</style>
