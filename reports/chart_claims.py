@@ -7,7 +7,7 @@ from typing import Any
 
 from . import words
 from .chart_grammar import FAINT, INK, WIDTH, altair, by_series, data, marks, svg, told
-from .figures import Curves, HeatMap, HeatPanel, Plane, Point, Scatter, Span
+from .figures import CurvePanels, Curves, HeatMap, HeatPanel, Plane, Point, Scatter, Span
 
 WIDE = 1100
 """Pixels across, of a figure that has a page's whole width."""
@@ -67,20 +67,72 @@ def _named(name: str, x: float, y: float) -> dict[str, Any]:
     return {"series": words.inert(name), "x": x, "y": y, "told": told(name, place)}
 
 
+PLANE = (WIDTH - 160, 300)
+"""Pixels across and up, of a plane."""
+
+
 def plane(figure: Plane) -> str:
     alt = altair()
-    values = [_spanned(*point) for point in figure.points]
     points = [Point(name, x.middle, *vars(y).values()) for name, x, y in figure.points]
+    ends = [_ends([point[axis] for point in figure.points]) for axis in (1, 2)]
+    places = _label_places(figure, ends)
+    values = [
+        {**_spanned(*point), "label_x": x, "label_y": y}
+        for point, (x, y) in zip(figure.points, places, strict=True)
+    ]
+    across, up = (alt.Scale(domain=domain, nice=False, zero=False) for domain in ends)
     base = alt.Chart(alt.Data(values=values)).encode(
-        alt.X("x:Q", title=words.inert(figure.x)).scale(zero=False, padding=24),
-        alt.Y("y:Q", title=words.inert(figure.y)).scale(zero=False, padding=16),
+        alt.X("x:Q", title=words.inert(figure.x), scale=across),
+        alt.Y("y:Q", title=words.inert(figure.y), scale=up),
         color=by_series(figure, points, legend=False)["color"],
     )
-    across = base.mark_rule(opacity=0.55).encode(alt.X("left:Q"), x2="right:Q")
-    up = base.mark_rule(opacity=0.55).encode(y=alt.Y("low:Q"), y2="high:Q")
-    names = base.mark_text(align="left", dx=8, dy=-6, fontSize=11, limit=200)
-    layers = alt.layer(across, up, marks(base, size=70), names.encode(text="series:N"))
-    return svg(layers.properties(width=WIDTH - 160, height=300))
+    wide = base.mark_rule(opacity=0.55).encode(alt.X("left:Q"), x2="right:Q")
+    high = base.mark_rule(opacity=0.55).encode(y=alt.Y("low:Q"), y2="high:Q")
+    names = base.mark_text(align="left", baseline="top", fontSize=11).encode(
+        alt.X("label_x:Q"), alt.Y("label_y:Q"), text="series:N"
+    )
+    layers = alt.layer(wide, high, marks(base, size=70), names)
+    return svg(layers.properties(width=PLANE[0], height=PLANE[1]))
+
+
+def _ends(spans: Sequence[Span]) -> list[float]:
+    """An axis that holds every interval, with room for names."""
+    low, high = min(span.low for span in spans), max(span.high for span in spans)
+    room = 0.08 * (high - low) or 1.0
+    return [low - room, high + room]
+
+
+def _label_places(figure: Plane, ends: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """Upper left corner of each name: the first place beside its mark that hides least."""
+    (left, right), (low, high) = ends
+    step_x, step_y = (right - left) / PLANE[0], (high - low) / PLANE[1]
+    spots = [((x.middle - left) / step_x, (high - y.middle) / step_y) for _, x, y in figure.points]
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in spots]
+    found = []
+    for (name, *_), (x, y) in zip(figure.points, spots, strict=True):
+        width = 6.2 * len(words.inert(name))
+        boxes = [(x + dx - width * share, y + dy) for dx, share, dy in _BESIDE]
+        best = min(boxes, key=lambda corner: _hidden((*corner, corner[0] + width), taken))
+        taken.append((*best, best[0] + width, best[1] + 12))
+        found.append((left + best[0] * step_x, high - best[1] * step_y))
+    return found
+
+
+_BESIDE = tuple(
+    (dx, share, dy) for dy in (-16, 4, -28, 16, -40, 28) for dx, share in ((7, 0), (-7, 1))
+)
+"""Pixels from a mark to its name: across, less a share of the name's width, and down."""
+
+
+def _hidden(box: tuple[float, float, float], taken: Sequence[tuple[float, ...]]) -> float:
+    """Area of what a name of 12 pixels covers, and of what of it lies outside the plane."""
+    left, top, right = box
+    covered = sum(
+        max(0.0, min(right, r) - max(left, other)) * max(0.0, min(top + 12, b) - max(top, t))
+        for other, t, r, b in taken
+    )
+    outside = max(0.0, -left) + max(0.0, right - PLANE[0])
+    return covered + 12 * outside + 12 * (max(0.0, -top) + max(0.0, top + 12 - PLANE[1]))
 
 
 def _spanned(name: str, x: Span, y: Span) -> dict[str, Any]:
@@ -94,6 +146,57 @@ def _said(span: Span) -> str:
     known = span.low < span.high
     interval = f" [{words.number(span.low)}, {words.number(span.high)}]" if known else ""
     return words.number(span.middle) + interval
+
+
+PANELS = 5
+"""Panels side by side."""
+_STROKES = ([1, 0], [4, 2], [1, 2])
+
+
+def curve_panels(figure: CurvePanels) -> str:
+    if not figure.panels:
+        return ""
+    alt = altair()
+    values = [
+        {**_value(point), "panel": words.inert(name), "faint": faint}
+        for name, own in figure.panels
+        for points, faint in ((figure.compared, True), (own, False))
+        for point in points
+        if not (faint and own == figure.compared)
+    ]
+    names = [words.inert(name) for name, _ in figure.panels]
+    series = list(dict.fromkeys(value["series"] for value in values))
+    strokes = [_STROKES[place % len(_STROKES)] for place in range(len(series))]
+    key = alt.Legend(title=None, orient="bottom", symbolOpacity=1, symbolStrokeColor=INK)
+    colours = [f"var(--hue-{figure.hues.get(name, 0)})" for name, _ in figure.panels]
+    base = alt.Chart().encode(
+        alt.X("x:Q", title=words.inert(figure.x)).axis(values=[0, 50, 100], grid=False),
+        alt.Y("y:Q", title=words.inert(figure.y)).axis(values=[0, 50, 100]),
+        detail="series:N",
+    )
+    own = base.transform_filter("!datum.faint").encode(
+        color=alt.Color("panel:N", legend=None).scale(domain=names, range=colours)
+    )
+    dash = alt.StrokeDash("series:N", legend=key).scale(domain=series, range=strokes)
+    layers = alt.layer(
+        base.transform_filter("datum.faint").mark_line(color=INK, strokeWidth=1, opacity=0.4)
+        .encode(strokeDash=dash),
+        own.mark_area(opacity=0.2).encode(alt.Y("low:Q"), y2="high:Q"),
+        own.mark_line(strokeWidth=1.6).encode(strokeDash=dash),
+        marks(own, size=12).encode(),
+    ).properties(width=150, height=105)  # fmt: skip
+    return svg(
+        layers.facet(
+            alt.Facet("panel:N", title=None, sort=names).header(labelFontWeight="bold"),
+            columns=PANELS,
+            data=alt.Data(values=values),
+        )
+    )
+
+
+def _value(point: Point) -> dict[str, Any]:
+    found: dict[str, Any] = data([point]).to_dict()["values"][0]
+    return found
 
 
 STRONGEST = 0.5

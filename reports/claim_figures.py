@@ -14,6 +14,7 @@ from claimbench.suite.rules import name_of
 from . import axes, figures, scales, words
 from .claim_heat_maps import heat_maps
 from .claim_ranks import MANY, by_data, shared
+from .claim_saliency import curve_panels, grids
 from .figures import Curves, Figure, Plane, Point, Ranks, Scatter, Span
 from .standings import Standing
 
@@ -31,6 +32,7 @@ def fitting(standing: Standing) -> list[Figure]:
         # What a map shows needs no curves beside it where they are too many to be told apart.
         curves = [c for c in curves if len({point.series for point in c.points}) <= LEGIBLE]
     found: list[Figure] = [*maps, *curves, *_planes(evidence)]
+    found += [*curve_panels(evidence), *grids(evidence)]
     if len({row.record.data for row in evidence.rows}) >= MANY:
         found += [*_scatters(evidence), *_ranks(evidence)]
     return found

@@ -136,7 +136,7 @@ class CurvePanels(Figure):
 
     Attributes:
         panels: what each is called, and its points; a series has one dash in all of them.
-        compared: points that stand faintly in every panel, for comparison.
+        compared: points that stand faintly in every panel.
     """
 
     x: str
@@ -148,7 +148,7 @@ class CurvePanels(Figure):
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels of 8 bits, row by row: grey, or red, green and blue of each.
+    """Grey pixels of 8 bits, row by row.
 
     Attributes:
         told: what it shows, to those who cannot see it.

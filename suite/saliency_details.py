@@ -24,7 +24,9 @@ LARGEST = 64
 """Pixels a side, beyond which there are no pictures."""
 
 _Curve = Annotated[tuple[Annotated[StrictFloat, Field(ge=0, le=1)], ...], Field(max_length=101)]
-_Digits = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]*$")]
+_Digits = Annotated[
+    str, StringConstraints(strict=True, pattern=r"^[0-9a-f]*$", max_length=LARGEST**2)
+]
 
 
 class Curve(Definition):
