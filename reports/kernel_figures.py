@@ -248,25 +248,26 @@ def _several(found: Sequence[Measure]) -> bool:
 
 
 def _curves(kernel: str, where: str, found: Sequence[Measure], hues: Mapping[str, int]) -> Sizes:
-    arguments = [f"Arguments: {found[0].arguments}."] if found[0].arguments else []
-    quantities, notes = _quantities(found)
+    arguments = f" Arguments: {found[0].arguments}." if found[0].arguments else ""
     return Sizes(
         title=f"{kernel} by size: {_label(found)}; {where}",
-        note=" ".join([*notes, *arguments]),
+        note=_note(found) + arguments,
         hues=hues,
         x="work of the shape (FLOP)",
-        quantities=tuple(q if len(q.line) > 1 else replace(q, line=()) for q in quantities),
+        quantities=tuple(
+            quantity if len(quantity.line) > 1 else replace(quantity, line=())
+            for quantity in _quantities(found)
+        ),
     )
 
 
 def _dots(kernel: str, where: str, found: Sequence[Measure], hues: Mapping[str, int]) -> Dots:
-    quantities, notes = _quantities(found)
     return Dots(
         title=f"{kernel} on {found[0].about}; {where}",
-        note=" ".join(notes),
+        note=_note(found),
         hues=hues,
         order=tuple(dict.fromkeys(measure.contender for measure in found)),
-        quantities=quantities,
+        quantities=_quantities(found),
     )
 
 
@@ -277,43 +278,25 @@ def _label(found: Sequence[Measure]) -> str:
     return stems.pop() if len(stems) == 1 else ", ".join(labels)
 
 
-def _quantities(found: Sequence[Measure]) -> tuple[tuple[Quantity, ...], list[str]]:
-    """What there is to draw, and how to read it."""
-    quantities, notes = [_time(found)], [_note_of_time(found)]
-    if rise := _memory(found):
-        quantities.append(rise)
-        notes.append(_note_of_memory(found))
-    if error := _error(found):
-        quantities.append(error)
-        notes.append(_note_of_error(found, bool(error.line)))
-    return tuple(quantities), notes
+def _quantities(found: Sequence[Measure]) -> tuple[Quantity, ...]:
+    quantities = (_time(found), _memory(found), _error(found))
+    return tuple(quantity for quantity in quantities if quantity)
 
 
-def _note_of_time(found: Sequence[Measure]) -> str:
-    parts = ["Medians with quartiles"]
+def _note(found: Sequence[Measure]) -> str:
+    """How to read it: only what is there."""
+    parts = []
     if any(measure.peer for measure in found):
-        parts.append("a diamond is a peer")
+        parts.append("diamonds are peers")
     if any(measure.part for measure in found):
-        parts.append("a hollow mark was run on a part and is scaled up")
+        parts.append("hollow marks were run on a part, and their times are scaled up")
     if any(measure.floor for measure in found):
-        parts.append(
-            "the floor is the least time that the machine's own matrix product and copy allow"
-        )
-    return "; ".join(parts) + "."
-
-
-def _note_of_memory(found: Sequence[Measure]) -> str:
-    parts = any(measure.part for measure in found if measure.memory)
-    return f"Memory is its rise in one call{', on a part if hollow' if parts else ''}."
-
-
-def _note_of_error(found: Sequence[Measure], allowed: bool) -> str:
-    note = "Errors are relative to the reference in float64"
-    if exact := [m.contender for m in found if m.error == 0]:
-        note += f"; exact, so not drawn: {', '.join(dict.fromkeys(exact))}"
-    if allowed:
-        note += "; a backend may be off by twice the reference's own error and 4 units of rounding"
-    return note + "."
+        parts.append("the dashed line among times is the roofline's floor")
+    if any(measure.allowed for measure in found):
+        parts.append("the dashed line among errors is what a backend's may be")
+    if exact := dict.fromkeys(m.contender for m in found if m.error == 0):
+        parts.append(f"exact, so not drawn among the errors: {', '.join(exact)}")
+    return "; ".join(["Medians with quartiles", *parts]) + "."
 
 
 def _time(found: Sequence[Measure]) -> Quantity:

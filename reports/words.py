@@ -110,13 +110,20 @@ def seconds(amount: float | None) -> str:
     return f"{number(amount / 3600, 3)} h"
 
 
-_SCALES = ((1e-3, 1e6, "\N{MICRO SIGN}s"), (1, 1e3, "ms"), (120, 1, "s"), (7200, 1 / 60, "min"))
+_SCALES = (
+    (1e-6, 1e9, "ns"),
+    (1e-3, 1e6, "\N{MICRO SIGN}s"),
+    (1, 1e3, "ms"),
+    (120, 1, "s"),
+    (7200, 1 / 60, "min"),
+)
 
 
 def times(ratio: float | None) -> str:
     if ratio is None or not math.isfinite(ratio):
         return NO_VALUE
-    return f"{number(ratio, 3 if ratio < 1000 else 4)}\N{MULTIPLICATION SIGN}"
+    shown = number(ratio, 3) if ratio < 1000 else f"{ratio:,.0f}"
+    return f"{shown}\N{MULTIPLICATION SIGN}"
 
 
 def p_value(p: float) -> str:

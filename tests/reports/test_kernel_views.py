@@ -181,7 +181,7 @@ def test_an_exact_result_is_named_where_a_logarithm_cannot_show_it() -> None:
     error = figure.quantities[-1]
     assert {mark.series for mark in error.marks} == {"cpu"}
     assert error.line == ()
-    assert "exact, so not drawn: reference" in figure.note
+    assert "exact, so not drawn among the errors: reference" in figure.note
 
 
 def test_settings_do_not_mix() -> None:
