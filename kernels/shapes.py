@@ -1,7 +1,8 @@
 """Shapes that a kernel is measured on whatever the claims use, and the work that a call needs.
 
-Both stand beside a kernel, in its folder's `shapes.py`: `STANDARD`, a table of `StandardShape` by
-label, and `work(inputs, arguments, itemsize)`. A kernel without that file has neither.
+All stand beside a kernel, in its folder's `shapes.py`: `STANDARD` and `SWEEP`, tables of
+`StandardShape` by label, and `work(inputs, arguments, itemsize)`. A kernel without that file has
+none of them.
 """
 
 from __future__ import annotations
@@ -62,8 +63,16 @@ class Work:
 
 def standard(kernel: str) -> dict[str, StandardShape]:
     """The kernel's standard shapes by label."""
-    module = _beside(kernel)
-    return dict(module.STANDARD) if module else {}
+    return _table(kernel, "STANDARD")
+
+
+def sweep(kernel: str) -> dict[str, StandardShape]:
+    """The same calls at several sizes, from small to large, by label: for curves over size."""
+    return _table(kernel, "SWEEP")
+
+
+def _table(kernel: str, name: str) -> dict[str, StandardShape]:
+    return dict(getattr(_beside(kernel), name, {}))
 
 
 def work(kernel: str, inputs: Inputs, arguments: dict[str, Any], itemsize: int) -> Work | None:

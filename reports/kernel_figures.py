@@ -1,14 +1,15 @@
 """Figures of a kernel: time, memory and error of everyone who was timed, by size.
 
-Shapes that differ in their inputs alone are a family. Where somebody was timed on several sizes of
-a family, there is a curve for each; a size that stands alone is a row of dots. Everyone stands at
-the work of the whole shape: the time of a part is scaled up by its pairs or images, and its mark is
-hollow.
+Shapes of one source that differ in their inputs alone are a family. Where somebody was timed on
+several sizes of a family, there is a curve for each; a size that stands alone is a row of dots.
+Everyone stands at the work of the whole shape: the time of a part is scaled up by its pairs or
+images, and its mark is hollow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -82,16 +83,15 @@ def asked(kernel: str, claims: Iterable[Claim]) -> dict[str, Asked]:
         if claim.kernel == kernel
         for label, shape in claim.shapes.items()
     }
-    return found | {f"standard.{label}": shape for label, shape in _standard(kernel).items()}
+    return found | dict(_own(kernel))
 
 
-def _standard(kernel: str) -> Mapping[str, shapes.StandardShape]:
+def _own(kernel: str) -> Iterator[tuple[str, Asked]]:
     if kernel not in KERNELS:
-        return {}
-    try:
-        return shapes.standard(kernel)
-    except ModuleNotFoundError:  # a kernel that is a module has no folder for shapes
-        return {}
+        return
+    for tier, of in (("standard", shapes.standard), ("sweep", shapes.sweep)):
+        with suppress(ModuleNotFoundError):  # a kernel that is a module has no folder for shapes
+            yield from ((f"{tier}.{label}", shape) for label, shape in of(kernel).items())
 
 
 def of_bench(compared: Compared, known: Mapping[str, Asked]) -> Iterator[Measure]:
@@ -176,7 +176,8 @@ def _family(name: str, shape: Asked | None, dtype: str) -> str:
     axes = [(argument, len(size)) for argument, size in shape.inputs.items()]
     modules = getattr(shape, "modules", {})
     made = sorted((argument, make.__qualname__) for argument, make in modules.items())
-    return repr((axes, sorted(shape.arguments.items()), made, dtype))
+    source = name.partition(".")[0]
+    return repr((source, axes, sorted(shape.arguments.items()), made, dtype))
 
 
 def _arguments(shape: Asked | None) -> str:

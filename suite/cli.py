@@ -48,6 +48,7 @@ class BenchTierChoice(StrEnum):
     quick = "quick"
     full = "full"
     standard = "standard"
+    sweep = "sweep"
 
 
 class ForgeChoice(StrEnum):

@@ -27,6 +27,25 @@ STANDARD = {
     "vanilla_32_many": StandardShape(_block(512, 512, 32), DEEP | {"windows": [0]}, device="cuda"),
 }
 
+SWEEP = {
+    **{
+        f"gap_{side}": StandardShape(_block(4, 4, side), DEEP | {"windows": ["gap"]}, device="cpu")
+        for side in (8, 16, 24, 32)
+    },
+    **{
+        f"vanilla_{side}": StandardShape(
+            _block(16, 16, side), DEEP | {"windows": [0]}, device="cpu"
+        )
+        for side in (8, 16, 32)
+    },
+    **{
+        f"many_gap_{side}": StandardShape(
+            _block(64, 64, side), DEEP | {"windows": ["gap"]}, device="cuda"
+        )
+        for side in (8, 16, 24, 32)
+    },
+}
+
 MIDDLE_LAYER = {"ntk": 46, "nngp": 30}
 """Operations an entry. For "ntk" 21 multiply-adds (8 in the two boxes, whose seams are masks, the
 others in the cosine, the polynomials of both activations and what they multiply), three products

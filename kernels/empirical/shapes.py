@@ -50,6 +50,11 @@ STANDARD = {
     "convolutional_64": StandardShape({"x1": (64, 3, 32, 32)}, PSEUDO, {"module": convolutional}),
 }
 
+SWEEP = {
+    f"dense_{n}": StandardShape({"x1": (n, 784)}, PSEUDO, {"module": dense}, device=device)
+    for n, device in ((16, None), (32, None), (64, None), (128, None), (256, "cuda"))
+}
+
 
 def work(inputs: Inputs, arguments: dict[str, Any], itemsize: int) -> Work:
     """Of a dense network: one pass forwards, one backwards, two Gram products a layer.

@@ -15,6 +15,14 @@ STANDARD = {
     "uci_8000": StandardShape({"x1": (8000, 20)}, {"variants": ntk_variants(4)}, device="cuda"),
 }
 
+SWEEP = {
+    f"points_{n}": StandardShape({"x1": (n, 20)}, {"variants": ntk_variants(4)}, device=device)
+    for n, device in (
+        (125, None), (250, None), (500, None), (1000, None), (2000, None),
+        (4000, "cuda"), (8000, "cuda"),
+    )
+}  # fmt: skip
+
 ACTIVATION = 28
 """Operations of both arc-cosine kernels in float32: the cosine and its bounds 4, a square root,
 polynomials of degree 6 and 5 by Horner's rule 22, and their last product."""

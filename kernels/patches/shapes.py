@@ -13,6 +13,15 @@ STANDARD = {
     ),
 }
 
+SWEEP = {
+    f"cifar_{filters}": StandardShape(
+        {"images": (16, 3, 32, 32), "filters": (filters, 3, 6, 6)}, {}, device=device
+    )
+    for filters, device in (
+        (32, None), (64, None), (128, None), (256, None), (512, None), (2048, "cuda"),
+    )
+}  # fmt: skip
+
 
 def work(inputs: Inputs, arguments: dict[str, Any], itemsize: int) -> Work:
     """A multiply-add for each weight of each filter at each position, then two thresholds."""

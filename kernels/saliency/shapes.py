@@ -21,6 +21,13 @@ STANDARD = {
     "cifar_4096": StandardShape(_batch(4096), {"scale": 4}, device="cuda"),
 }
 
+SWEEP = {
+    f"cifar_{images}": StandardShape(_batch(images), {"scale": 4}, device=device)
+    for images, device in (
+        (16, None), (64, None), (256, None), (1024, None), (4096, "cuda"),
+    )
+}  # fmt: skip
+
 
 def work(inputs: Inputs, arguments: dict[str, Any], itemsize: int) -> Work:
     """Bilinear upsampling once for each pixel, then two operations for each blended value."""

@@ -23,7 +23,7 @@ class Workload:
     """One call of a kernel.
 
     Attributes:
-        source: whose shape it is: the id of a claim, or `standard`.
+        source: whose shape it is: the id of a claim, `standard` or `sweep`.
         inputs: shape of each array argument, in the kernel's order, of the whole.
         modules: arguments that are torch modules, each by a function that makes it.
         size: how many of x1 and of x2 are taken; `None` for all.
@@ -91,17 +91,20 @@ class Workload:
 
 
 def workloads(kernels: Sequence[str], tier: str, device: str) -> list[Workload]:
-    """The claims' shapes of a tier, or the kernels' own under `standard`."""
-    found = _standard(kernels, device) if tier == "standard" else _of_claims(kernels, tier)
+    """The claims' shapes of a tier, or the kernels' own under `standard` and `sweep`."""
+    found = _own(kernels, tier, device) if tier in OWN else _of_claims(kernels, tier)
     return list(found)
 
 
-def _standard(kernels: Sequence[str], device: str) -> Iterator[Workload]:
+OWN = {"standard": shapes.standard, "sweep": shapes.sweep}
+
+
+def _own(kernels: Sequence[str], tier: str, device: str) -> Iterator[Workload]:
     for kernel in kernels:
-        for label, shape in shapes.standard(kernel).items():
+        for label, shape in OWN[tier](kernel).items():
             if shape.device in (None, device):
                 yield Workload(
-                    kernel, "standard", label, shape.inputs, shape.arguments, shape.modules,
+                    kernel, tier, label, shape.inputs, shape.arguments, shape.modules,
                     shape.dtype,
                 )  # fmt: skip
 

@@ -102,13 +102,29 @@ def test_inputs_differ_by_seed_and_those_of_a_part_are_the_first_of_the_whole() 
 
 def test_every_standard_shape_is_accepted_by_its_kernel_and_has_its_work_counted() -> None:
     for device in ("cpu", "cuda"):
-        for workload in workloads(list(KERNELS), "standard", device):
+        own = [w for tier in ("standard", "sweep") for w in workloads(list(KERNELS), tier, device)]
+        for workload in own:
             work = workload.work()
             assert work is not None, workload.name
             counted = [count for count in (work.flops, work.bytes) if count is not None]
             assert min([*counted, work.items]) > 0, workload.name
     labels = {workload.label for workload in workloads(["cntk_gram"], "standard", "cpu")}
     assert labels == {"gap_32", "gap_16", "vanilla_32"}
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_sweep_has_several_sizes_of_one_call(device: str) -> None:
+    for kernel in KERNELS:
+        families: dict[str, list[float]] = {}
+        for workload in workloads([kernel], "sweep", device):
+            work = workload.work()
+            assert work is not None
+            assert work.flops is not None
+            families.setdefault(workload.label.rstrip("_0123456789"), []).append(work.flops)
+        assert families, kernel
+        for sizes in families.values():
+            assert len(sizes) > 2
+            assert sizes == sorted(set(sizes))
 
 
 def test_the_work_of_a_gap_pair_is_that_of_all_pixel_pairs() -> None:
