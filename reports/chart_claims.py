@@ -74,7 +74,8 @@ PLANE = (WIDTH - 160, 300)
 def plane(figure: Plane) -> str:
     alt = altair()
     points = [Point(name, x.middle, *vars(y).values()) for name, x, y in figure.points]
-    ends = [_ends([point[axis] for point in figure.points]) for axis in (1, 2)]
+    _, *spans = zip(*figure.points, strict=True)
+    ends = [_ends(axis) for axis in spans]
     places = _label_places(figure, ends)
     values = [
         {**_spanned(*point), "label_x": x, "label_y": y}

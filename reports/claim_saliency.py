@@ -118,13 +118,13 @@ def grids(evidence: Evidence) -> Iterator[Grid]:
     shared = _shared([row for row, _ in found])
     groups: dict[tuple[tuple[str, Scalar], ...], list[tuple[Row, Pictures]]] = defaultdict(list)
     for row, pictures in found:
-        place = {"data": row.record.data, "trial": row.record.trial}
+        place: dict[str, Scalar] = {"data": row.record.data, "trial": row.record.trial}
         place |= {name: value for name, value in axes.facts(row).items() if name in shared}
         groups[tuple(place.items())].append((row, pictures))
     if bad and not groups:
         groups[()] = []
-    for place, kept in list(groups.items())[:MOST]:
-        yield _grid(evidence.claim, dict(place), kept, shared, bad)
+    for alike, kept in list(groups.items())[:MOST]:
+        yield _grid(evidence.claim, dict(alike), kept, shared, bad)
 
 
 def _shared(rows: Sequence[Row]) -> set[str]:

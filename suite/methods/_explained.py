@@ -156,7 +156,8 @@ def _trained(trial: Trial, fold: Fold, wanted: Net) -> Subject:
     with seeded(trial.seed, trial.device):
         net = wanted.build(x.shape[1], wanted.widths, trial.data.classes).to(trial.device)
         descend(net, x[train], y[train], wanted.recipe)
-    net = folded(net).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    net = folded(net).eval().requires_grad_(False)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     facts = {
         "train_accuracy": accuracy(net, x[train], y[train]),
         "test_accuracy": accuracy(net, x[test], y[test]),

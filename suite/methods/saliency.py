@@ -72,7 +72,7 @@ def _attributed(subject: Subject, name: str, trial: Trial) -> Tensor:
         maps = in_chunks(subject, together, lambda x, y: explained(plain, subject.net, x, y))
     if name == plain:
         return maps
-    return competing(maps.unflatten(0, (-1, subject.labels))).flatten(0, 1)
+    return competing(maps.reshape(-1, subject.labels, *maps.shape[1:])).flatten(0, 1)
 
 
 @method(axes=("net",), needs=_TORCH, libraries=("torch",), baseline=True, version=2)
