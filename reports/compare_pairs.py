@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from claimbench.suite.records import Record
+from claimbench.suite.records import Archived, Record, origins
 
 from . import words
 from .history import DIRTY, Commit, Timing, UsageError, resolve
@@ -41,10 +41,10 @@ Alike = Mapping[str, set[str]]
 """What was measured at each commit, by its name: tiers, and times."""
 
 
-def alike(records: Iterable[Record], timings: Iterable[Timing]) -> Alike:
+def alike(records: Archived | Iterable[Record], timings: Iterable[Timing]) -> Alike:
     found: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        found[record.provenance.commit].add(record.tier)
+    for origin in origins(records):
+        found[origin.provenance.commit].add(origin.tier)
     for timing in timings:
         found[timing.commit].add("times")
     return found

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 from claimbench.suite.definitions import Claim, TierName
-from claimbench.suite.records import Record
+from claimbench.suite.records import Archived, Record, by_commit
 from claimbench.suite.verdicts import Verdict, judge
 
 from . import compare_pairs, compare_tables, gate, outputs, rounds, tables
@@ -49,7 +49,7 @@ class Chosen:
 
 def chosen(
     commits: Sequence[Commit],
-    records: Iterable[Record],
+    records: Archived | Iterable[Record],
     timings: Iterable[Timing],
     results: Path | None = None,
     asked: Iterable[str] = (),
@@ -172,12 +172,17 @@ class Comparisons:
 class _Measured:
     """What was measured, by commit, and the verdicts on it, each remade once for all pages."""
 
-    def __init__(self, records: Iterable[Record], timings: Iterable[Timing]):
-        self.records: dict[str, list[Record]] = defaultdict(list)
+    def __init__(
+        self,
+        records: Archived | Iterable[Record],
+        timings: Iterable[Timing],
+        pairs: Iterable[Pair],
+    ):
+        archive = by_commit(records)
+        names = {name for pair in pairs for name in pair.names}
+        self.records = {name: archive.get(name, ()) for name in names}
         self.timings: dict[str, list[Timing]] = defaultdict(list)
         self.verdicts: dict[tuple[str, TierName, str], Verdict] = {}
-        for record in records:
-            self.records[record.provenance.commit].append(record)
         for timing in timings:
             self.timings[timing.commit].append(timing)
 
@@ -191,7 +196,7 @@ class _Measured:
 
 def comparisons(
     claims: Sequence[Claim],
-    records: Iterable[Record],
+    records: Archived | Iterable[Record],
     timings: Iterable[Timing],
     commits: Sequence[Commit],
     chosen: Chosen,
@@ -204,7 +209,7 @@ def comparisons(
         commits: oldest first.
         links: from the id of a claim to its page.
     """
-    measured, names = _Measured(records, timings), compare_pairs.files(commits)
+    measured, names = _Measured(records, timings, chosen.pairs), compare_pairs.files(commits)
     used = chosen.claims or claims
     pages = tuple(
         _page(pair, compare_pairs.file_of(pair, names), used, measured, chosen, machines, links)

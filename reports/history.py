@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from claimbench.suite import provenance
-from claimbench.suite.records import Record
+from claimbench.suite.records import Archived, Record, origins
 
 from .asv_results import HistoryError, Timing, timings
 
@@ -32,12 +32,12 @@ class Commit:
     date: datetime
 
 
-def commits(records: Sequence[Record], timings: Sequence[Timing]) -> list[Commit]:
+def commits(records: Archived | Iterable[Record], timings: Iterable[Timing]) -> list[Commit]:
     """Every commit that something was measured at, in the order of history."""
     seen: dict[str, datetime] = {}
-    for record in records:
-        at = record.provenance
-        seen[at.commit] = min(seen.get(at.commit, _NEVER), _moment(at.started))
+    for origin in origins(records):
+        commit, begun = origin.provenance.commit, origin.started[0]
+        seen[commit] = min(seen.get(commit, _NEVER), _moment(begun))
     for timing in timings:
         date = timing.committed or _NEVER
         seen[timing.commit] = min(seen.get(timing.commit, _NEVER), date)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from claimbench.suite.definitions import digest
-from claimbench.suite.records import Record
+from claimbench.suite.records import Archived, Origin, Record, origins
 
 from . import words
 from .asv_results import Timing
@@ -70,7 +70,7 @@ Seen = dict[Place, Sightings]
 
 
 def sightings(
-    records: Iterable[Record],
+    records: Archived | Iterable[Record],
     timings: Iterable[Timing],
     benches: Iterable[BenchRecord] = (),
     turns: Iterable[Rounds] = (),
@@ -78,12 +78,14 @@ def sightings(
 ) -> Seen:
     """Every place at which something was measured; `kept` are baselines that come with a suite."""
     seen: Seen = defaultdict(Sightings)
-    of_sort: tuple[tuple[Sort, Iterable[Record]], ...] = (("records", records), ("baselines", kept))
-    for sort, found in of_sort:
-        for record in found:
-            made = record.provenance
+    of_sort: dict[Sort, list[Origin]] = {"records": origins(records), "baselines": origins(kept)}
+    for sort, found in of_sort.items():
+        for origin in found:
+            made = origin.provenance
             place = _ours(sort, made.commit, made.machine, made)
-            seen[place].add(1, made.started[:10], made.load)
+            for started in origin.started:
+                seen[place].add(0, started[:10], *origin.load)
+            seen[place].count += origin.count
     for rounds in turns:
         for commit in (rounds.base, rounds.head):
             place = _ours("times in turns", commit, rounds.machine, rounds)

@@ -77,7 +77,7 @@ def build(
         compare: `base..head` of pairs that are to have a page besides those that always have one.
         gated: the claims with the tolerances that the gate uses.
     """
-    found = records.read(results)
+    found = records.Archive(results)
     timings = history.timings(asv_results) if asv_results and asv_results.is_dir() else []
     commits = history.commits(found, timings)
     chosen = compare_views.chosen(commits, found, timings, results, compare, gated)

@@ -13,7 +13,7 @@ from claimbench.suite import statistics
 from claimbench.suite.cells import cells
 from claimbench.suite.definitions import Claim, TierName, tier_names
 from claimbench.suite.evidence import Evidence
-from claimbench.suite.records import Record
+from claimbench.suite.records import Archived, Record, by_commit
 from claimbench.suite.rules import Finding, Outcome
 from claimbench.suite.statistics import Estimate
 from claimbench.suite.verdicts import Verdict, judge
@@ -112,7 +112,7 @@ class Standings:
 
 def standings(
     claims: Sequence[Claim],
-    records: Mapping[str, Sequence[Record]] | Iterable[Record],
+    records: Archived | Iterable[Record],
     timings: Iterable[Timing],
     commits: Sequence[Commit],
     kept: Sequence[Record] = (),
@@ -120,10 +120,10 @@ def standings(
     """Where each claim stands; the newest commit is the last.
 
     Args:
-        records: by commit, each of which is asked for once.
+        records: if by commit, each is asked for once.
         kept: baselines that come with the suite; they fill in what a commit has no record of.
     """
-    archive = records if isinstance(records, Mapping) else by_commit(records)
+    archive = by_commit(records)
     of_time: dict[tuple[str, str], list[Timing]] = defaultdict(list)
     for timing in timings:
         of_time[timing.claim, timing.commit].append(timing)
@@ -140,13 +140,6 @@ def standings(
             book.add(commit, found.get(key, []), of_time.get((book.claim.id, commit.sha), []))
     told = groupby((book.standing for book in books), key=lambda standing: standing.claim.id)
     return [Standings(tiers[0].claim, tiers) for _, group in told for tiers in [tuple(group)]]
-
-
-def by_commit(records: Iterable[Record]) -> dict[str, list[Record]]:
-    found: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        found[record.provenance.commit].append(record)
-    return found
 
 
 def _by_tier(records: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from claimbench.suite.definitions import Claim
-from claimbench.suite.records import Record
+from claimbench.suite.records import Archived, Record
 
 from . import claim_views, compare_views, kernel_views, results
 from .claim_views import ClaimPage
@@ -35,7 +35,7 @@ class Report:
 
 def report(
     claims: Sequence[Claim],
-    records: Sequence[Record],
+    records: Archived | Sequence[Record],
     timings: Sequence[Timing],
     commits: Sequence[Commit],
     benches: Sequence[BenchRecord] = (),

@@ -7,8 +7,8 @@ record is whole in itself, so that a verdict can be remade from files years late
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -125,46 +125,99 @@ class Archive(Mapping[str, list[Record]]):
     The records of a thousand commits are more than memory should hold; where they stand is not.
 
     Raises:
-        RecordError: at once for a line that does not say its commit, else when that is asked for.
+        RecordError: at once for a line that does not say its origin, else when its commit is
+            asked for.
     """
 
     def __init__(self, folder: Path):
-        self._starts: dict[str, dict[Path, list[int]]] = defaultdict(lambda: defaultdict(list))
-        self._begun: dict[str, str] = {}
+        self._starts: dict[str, dict[Path, list[int]]] = {}
+        self._origins: Origins = {}
         for path in _paths(folder):
             for line in _lines(path):
-                made = _head(line).provenance
-                self._starts[made.commit][path].append(line.start)
-                begun = self._begun.setdefault(made.commit, made.started)
-                self._begun[made.commit] = min(begun, made.started)
+                head = _head(line)
+                _count(self._origins, head)
+                files_of = self._starts.setdefault(head.provenance.commit, {})
+                files_of.setdefault(path, []).append(line.start)
 
     def __getitem__(self, commit: str) -> list[Record]:
         """The records of a commit, oldest first."""
-        if commit not in self._begun:
-            raise KeyError(commit)
         places = self._starts[commit].items()
         return _in_order(line for path, starts in places for line in _lines(path, starts))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._begun)
+        return iter(self._starts)
 
     def __len__(self) -> int:
-        return len(self._begun)
+        return len(self._starts)
 
-    def begun(self) -> Mapping[str, str]:
-        """When the first record of each commit was begun."""
-        return self._begun
+    @property
+    def origins(self) -> list[Origin]:
+        return list(self._origins.values())
 
 
-class _Origin(BaseModel):
-    commit: str
-    started: str
+Archived = Mapping[str, Sequence[Record]]
+"""Records by commit: an archive's, or any others."""
+
+
+def by_commit(records: Archived | Iterable[Record]) -> Archived:
+    if isinstance(records, Mapping):
+        return records
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.provenance.commit, []).append(record)
+    return found
+
+
+@dataclass
+class Origin:
+    """Where records come from that differ in their dates and in the load alone.
+
+    Attributes:
+        provenance: that of one of them.
+        started: when the first and the last were begun.
+        load: the least and the greatest.
+    """
+
+    tier: str
+    provenance: Provenance
+    count: int
+    started: tuple[str, str]
+    load: tuple[float, float]
+
+
+def origins(records: Archived | Iterable[Record]) -> list[Origin]:
+    """Where the records come from, each place once."""
+    if isinstance(records, Archive):
+        return records.origins
+    found: Origins = {}
+    for commit in by_commit(records).values():
+        for record in commit:
+            _count(found, record)
+    return list(found.values())
+
+
+Origins = dict[tuple[object, ...], Origin]
+
+
+def _count(found: Origins, record: Record | _Head) -> None:
+    made, tier = record.provenance, record.tier
+    where = (*made.machine.items(), made.device, made.threads, *made.libraries.items())
+    known = found.get((made.commit, tier, *where))
+    if known is None:
+        ends = (made.started, made.started), (made.load, made.load)
+        found[made.commit, tier, *where] = Origin(tier, made, 1, *ends)
+        return
+    known.count += 1
+    (first, last), (least, most) = known.started, known.load
+    known.started = min(first, made.started), max(last, made.started)
+    known.load = min(least, made.load), max(most, made.load)
 
 
 class _Head(BaseModel):
     """Of a record, what must be known before it is read."""
 
-    provenance: _Origin
+    tier: TierName
+    provenance: Provenance
 
 
 class Line(NamedTuple):
