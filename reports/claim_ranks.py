@@ -8,15 +8,17 @@ best. Tests and intervals are scipy's and statsmodels'.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 from claimbench.suite import statistics
-from claimbench.suite.definitions import Scalar
+from claimbench.suite.definitions import Claim, Published, Scalar
 from claimbench.suite.evidence import Evidence, Selector
 from claimbench.suite.verdicts import Verdict
 
@@ -67,18 +69,70 @@ def comparisons(verdict: Verdict) -> tuple[Table, ...]:
     several = {protocol: values for protocol, values in found.items() if len(values) > 1}
     if not several:
         return ()
-    made = _ranking(evidence, several), _pairs(evidence, several), _selected(evidence)
+    made = (
+        _beside(evidence, several),
+        _ranking(evidence, several),
+        _pairs(evidence, several),
+        _selected(evidence),
+    )
     return tuple(table for table in made if table.rows)
 
 
+@dataclass(frozen=True)
+class Measures:
+    """How a method does over data sets; shares are of the best method's value on each of them."""
+
+    rank: float
+    mean: float
+    std: float
+    p90: float
+    p95: float
+    pma: float
+    pma_std: float
+
+
+def _measures(
+    evidence: Evidence, values: Mapping[str, Sequence[float]]
+) -> tuple[dict[str, Measures], int]:
+    """The measures of each method, and the number of data sets."""
+    higher = evidence.claim.metrics[evidence.claim.lead].direction == "higher"
+    table = np.asarray(list(values.values()))
+    ranks = statistics.friedman(dict(zip(values, table if higher else -table, strict=True)))
+    best = table.max(axis=0) if higher else np.full(table.shape[1], np.nan)
+    of_best = np.divide(table, best, out=np.ones_like(table), where=best != 0)
+    return {
+        method: Measures(
+            rank=ranks.average[method],
+            mean=float(row.mean()),
+            std=float(row.std(ddof=1)),
+            p90=_share(shares, 0.90),
+            p95=_share(shares, 0.95),
+            pma=float(shares.mean()),
+            pma_std=float(shares.std(ddof=1)),
+        )
+        for method, row, shares in zip(values, table, of_best, strict=True)
+    }, ranks.n
+
+
+def _share(shares: np.ndarray, limit: float) -> float:
+    """How many exceed a limit; not a number where the best is the lowest value."""
+    return float(np.where(np.isnan(shares), np.nan, shares > limit).mean())
+
+
 def _ranking(evidence: Evidence, found: Mapping[str, Mapping[str, Sequence[float]]]) -> Table:
-    head = tables.columns(
-        "method", "protocol", "Friedman rank", f"mean {evidence.claim.lead}", "std", "P90", "P95",
-        "PMA", "std of PMA", "data sets",
-        numeric=("Friedman rank", f"mean {evidence.claim.lead}", "std", "P90", "P95", "PMA",
-                 "std of PMA", "data sets"),
-    )  # fmt: skip
-    rows = tuple(row for p, values in found.items() for row in _ranking_rows(evidence, p, values))
+    head = tables.columns("method", "protocol", *_names(evidence.claim), "data sets",
+                          numeric=(*_names(evidence.claim), "data sets"))  # fmt: skip
+    rows = tuple(
+        (
+            tables.text(method),
+            tables.text(protocol),
+            *_measured_cells(evidence.claim, measures),
+            tables.amount(n, str(n)),
+        )
+        for protocol, values in found.items()
+        for of_method, n in [_measures(evidence, values)]
+        for method, measures in of_method.items()
+    )
     caption = (
         "Methods over data sets: mean rank, mean and standard deviation, and shares of the best "
         "method's value on each data set (P90 and P95 exceed 90% and 95% of it, PMA is the mean)"
@@ -86,33 +140,63 @@ def _ranking(evidence: Evidence, found: Mapping[str, Mapping[str, Sequence[float
     return Table("ranking", caption, head, rows)
 
 
-def _ranking_rows(
-    evidence: Evidence, protocol: str, values: Mapping[str, Sequence[float]]
+def _names(claim: Claim) -> tuple[str, ...]:
+    return ("Friedman rank", f"mean {claim.lead}", "std", "P90", "P95", "PMA", "std of PMA")
+
+
+def _measured_cells(claim: Claim, of: Measures) -> tuple[Cell, ...]:
+    unit = claim.metrics[claim.lead].unit
+    shares = (of.p90, of.p95, of.pma, of.pma_std)
+    return (
+        tables.amount(of.rank, words.number(of.rank, 4)),
+        _in_unit(of.mean, unit),
+        _in_unit(of.std, unit),
+        *(_in_unit(s, "fraction") if math.isfinite(s) else tables.text("") for s in shares),
+    )
+
+
+def _beside(evidence: Evidence, found: Mapping[str, Mapping[str, Sequence[float]]]) -> Table:
+    """The paper's table row by row, ours under each of its rows."""
+    claim = evidence.claim
+    head = tables.columns(
+        "method", "from", *_names(claim), "data sets", "basis",
+        numeric=(*_names(claim), "data sets"),
+    )  # fmt: skip
+    ours = {protocol: _measures(evidence, values) for protocol, values in found.items()}
+    rows = tuple(row for p in claim.published if p.over_data for row in _pair(claim, p, ours))
+    caption = (
+        "The paper's table, ours under each row; its ranks and shares are among all of its "
+        "classifiers, ours among the methods run here"
+    )
+    return Table("paper-row", caption, head, rows)
+
+
+def _pair(
+    claim: Claim, published: Published, ours: Mapping[str, tuple[Mapping[str, Measures], int]]
 ) -> Iterator[tuple[Cell, ...]]:
-    claim, metric = evidence.claim, evidence.claim.lead
-    unit, higher = claim.metrics[metric].unit, claim.metrics[metric].direction == "higher"
-    table = np.asarray(list(values.values()))
-    ranks = statistics.friedman(dict(zip(values, table if higher else -table, strict=True)))
-    best = table.max(axis=0)
-    of_best = np.divide(table, best, out=np.ones_like(table), where=best > 0)
-    for place, method in enumerate(values):
-        spread = float(table[place].std(ddof=1))
-        shares = of_best[place]
-        measures = (
-            float((shares > 0.90).mean()),
-            float((shares > 0.95).mean()),
-            float(shares.mean()),
-            float(shares.std(ddof=1)),
-        )
-        yield (
-            tables.text(method),
-            tables.text(protocol),
-            tables.amount(ranks.average[method], words.number(ranks.average[method], 3)),
-            _in_unit(float(table[place].mean()), unit),
-            _in_unit(spread, unit),
-            *(_in_unit(m, "fraction") if higher else tables.text("") for m in measures),
-            tables.amount(ranks.n, str(ranks.n)),
-        )
+    over = published.over_data
+    assert over is not None
+    theirs = Measures(
+        over.friedman_rank, published.value, published.spread or math.nan,
+        over.p90, over.p95, over.pma, over.pma_std,
+    )  # fmt: skip
+    sets = published.at.get("data_sets")
+    yield (
+        tables.text(published.method),
+        tables.text("paper"),
+        *_measured_cells(claim, theirs),
+        tables.amount(sets, str(sets)) if isinstance(sets, int) else tables.text(""),
+        tables.text(
+            f"mean {words.BASIS[published.basis]}; the rest {words.BASIS[over.basis]}"
+            if published.basis != over.basis
+            else words.BASIS[over.basis]
+        ),
+    )
+    of_method, n = ours.get(str(published.at.get("protocol", "")), ({}, 0))
+    if measures := of_method.get(published.method):
+        here = _measured_cells(claim, measures)
+        name = tables.text(published.method)
+        yield (name, tables.text("here"), *here, tables.amount(n, str(n)), tables.text(""))
 
 
 def _in_unit(value: float, unit: str) -> Cell:
@@ -146,9 +230,7 @@ def _pair_rows(
     sign = 1 if metric.direction == "higher" else -1
     first, *others = values
     gaps = {
-        rival: [
-            round(sign * (a - b), 12) for a, b in zip(values[first], values[rival], strict=True)
-        ]
+        rival: [sign * (a - b) for a, b in zip(values[first], values[rival], strict=True)]
         for rival in others
     }
     tests = {rival: statistics.paired_tests(gap) for rival, gap in gaps.items()}

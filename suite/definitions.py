@@ -81,6 +81,25 @@ class Source(Definition):
     `uci`; a tier with others must say `stand_in`."""
 
 
+Basis = Literal["paper", "quoted", "reproduced", "memory_high", "memory_medium", "memory_low"]
+"""How a number came here: read in the paper, read in another text that quotes it, measured by us
+with the authors' protocol, or recalled and still to be checked."""
+
+
+class OverData(Definition):
+    """How a method of the paper does over all its data sets, beside the mean."""
+
+    friedman_rank: float
+    """Mean rank among all classifiers of the paper."""
+    p90: float
+    """Share of data sets on which it exceeds 90% of the best classifier's value."""
+    p95: float
+    pma: float
+    """Mean share of the best classifier's value."""
+    pma_std: float
+    basis: Basis
+
+
 class Published(Definition):
     """One number of the paper, in the unit of its metric."""
 
@@ -92,9 +111,8 @@ class Published(Definition):
     """What the paper puts behind +-; its standard deviation."""
     at: dict[str, Scalar] = {}
     """Where in the table: number of samples, depth, window, data set."""
-    basis: Literal["paper", "quoted", "reproduced", "memory_high", "memory_medium", "memory_low"]
-    """How the number came here: read in the paper, read in another text that quotes it, measured
-    by us with the authors' protocol, or recalled and still to be checked."""
+    basis: Basis
+    over_data: OverData | None = None
 
 
 class Metric(Definition):

@@ -158,12 +158,17 @@ def win_tie_loss(gaps: Sequence[float]) -> dict[str, float]:
 
 
 def paired_tests(gaps: Sequence[float]) -> dict[str, float]:
-    """Wins, ties and losses, and Wilcoxon's signed-rank p-value, two-sided, zeros split."""
+    """Wins, ties and losses, and Wilcoxon's signed-rank p-value, two-sided, zeros split.
+
+    Gaps are rounded to 12 decimals, so that equal accuracies tie whatever the order in which their
+    folds were summed.
+    """
     from scipy import stats
 
-    found = win_tie_loss(gaps)
-    if np.any(np.asarray(gaps) != 0) and len(gaps) > 1:
-        found["wilcoxon_p"] = float(stats.wilcoxon(gaps, zero_method="zsplit").pvalue)
+    rounded = np.round(np.asarray(gaps, float), 12)
+    found = win_tie_loss(rounded.tolist())
+    if rounded.any() and len(rounded) > 1:
+        found["wilcoxon_p"] = float(stats.wilcoxon(rounded, zero_method="zsplit").pvalue)
     return found
 
 

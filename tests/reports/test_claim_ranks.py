@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -22,10 +24,10 @@ VALUES = {
 DATA = [f"d{k}" for k in range(1, 7)]
 
 
-def claim() -> Claim:
+def claim(**changes: Any) -> Claim:
     one = {"data": DATA, "protocols": ["draw"], "trials": 1, "seconds": 1.0, "stand_in": "tables"}
     return synthetic.claim(
-        protocols={"draw": {"published_folds": {}}}, tiers={"smoke": one}, shapes={}
+        protocols={"draw": {"published_folds": {}}}, tiers={"smoke": one}, shapes={}, **changes
     )
 
 
@@ -115,3 +117,36 @@ def test_few_data_sets_are_not_compared() -> None:
     few = of.model_copy(update={"tiers": {"smoke": tier}})
     assert claim_ranks.comparisons(verdict(few)) == ()
     assert claim_ranks.comparisons(judge(of, "smoke", [])) == ()
+
+
+def test_the_papers_table_has_ours_under_each_of_its_rows() -> None:
+    over = {"friedman_rank": 2.5, "p90": 0.9, "p95": 0.8, "pma": 0.97, "pma_std": 0.03}
+    row = {
+        "method": "forest",
+        "metric": "accuracy",
+        "value": 0.81,
+        "spread": 0.14,
+        "at": {"data_sets": 90, "protocol": "draw"},
+        "basis": "paper",
+        "over_data": over | {"basis": "quoted"},
+    }
+    ours = claim(published=[row, row | {"over_data": None}])
+    table = claim_ranks.comparisons(verdict(ours))[0]
+    names = [column.name for column in table.columns]
+    paper, here = (dict(zip(names, (cell.value for cell in cells), strict=True))
+                   for cells in table.rows)  # fmt: skip
+    assert [paper[n] for n in ("Friedman rank", "std", "PMA", "data sets")] == [2.5, 0.14, 0.97, 90]
+    assert "quoted by another text" in str(paper["basis"])
+    assert (here["method"], here["from"], here["data sets"]) == ("forest", "here", 6)
+    assert here["mean accuracy"] == pytest.approx(np.mean(VALUES["forest"]))
+
+
+def test_the_rule_and_the_table_have_one_p_value() -> None:
+    """A third of 0.3 is not 0.1 to the last bit, and is 0.1 to any test."""
+    values = VALUES | {"forest": [0.9 + 1e-16, 0.80, 0.1 + 0.2, 0.96, 0.5, 0.5]}
+    values["kernel"] = [0.9, 0.80, 0.3, 0.9, 0.55, 0.6]
+    found = verdict(claim(), values)
+    _, pairs, _ = claim_ranks.comparisons(found)
+    finding = found.findings["beats_forest"]
+    assert column(pairs, "Wilcoxon p")["forest"] == finding.tests["wilcoxon_p"]
+    assert column(pairs, "ties")["forest"] == finding.tests["ties"] == 3
