@@ -20,6 +20,9 @@ from ._dispatch import KERNELS
 Inputs = Mapping[str, tuple[int, ...]]
 """Shape of each array argument, in the kernel's order."""
 
+Device = Literal["cpu", "cuda"] | None
+"""The only device that a shape is meant for; `None` for all."""
+
 
 @dataclass(frozen=True)
 class StandardShape:
@@ -38,7 +41,7 @@ class StandardShape:
     arguments: dict[str, Any]
     modules: dict[str, Callable[[], Any]] = field(default_factory=dict)
     dtype: Literal["float32", "float64"] = "float32"
-    device: Literal["cpu", "cuda"] | None = None
+    device: Device = None
 
 
 @dataclass(frozen=True)

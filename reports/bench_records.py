@@ -233,32 +233,32 @@ def _ratio(other: Row | None, row: Row) -> float | None:
 def leading(
     kernel: str, records: Sequence[BenchRecord], shapes: Collection[str] = ()
 ) -> Lead | None:
-    """The lead on the shape with most work; among equals where a peer was timed, then the least.
+    """The lead on the shape with most work of those where a peer was timed, else of all.
+
+    Among shapes of equal work it is the least.
 
     Args:
         shapes: names of shapes that are wanted first, such as those of a claim
             (`<id of the claim>.<label>`); where none of them was timed, all are looked at.
     """
-    return _foremost(newest(kernel, records), shapes)
+    return peer_speed(kernel, records, shapes) or _foremost(newest(kernel, records), shapes)
 
 
 def peer_speed(
     kernel: str, records: Sequence[BenchRecord], shapes: Collection[str] = ()
 ) -> Lead | None:
-    """As `leading`, of the shapes alone on which a peer was timed."""
+    """As `leading`, but `None` where no peer was timed."""
     return _foremost([c for c in newest(kernel, records) if c.peer], shapes)
 
 
 def _foremost(compared: Sequence[Compared], shapes: Collection[str]) -> Lead | None:
     wanted = [c for c in compared if c.shape in shapes] or compared
     found = [(c.work or 0, found) for c in wanted if (found := lead(c))]
-    if not found:
-        return None
-    return max(found, key=lambda each: (each[0], *_least(each[1])))[1]
+    return max(found, key=lambda each: (each[0], -_ahead(each[1])))[1] if found else None
 
 
-def _least(lead: Lead) -> tuple[bool, float]:
-    return lead.over_peer is not None, -(lead.over_peer or lead.over_reference or 0)
+def _ahead(lead: Lead) -> float:
+    return lead.over_peer or lead.over_reference or 0
 
 
 def table(name: str, compared: Sequence[Compared]) -> Table:

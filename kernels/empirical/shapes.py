@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..shapes import Inputs, StandardShape, Work, entries
+from ..shapes import Device, Inputs, StandardShape, Work, entries
 
 if TYPE_CHECKING:  # torch is imported where a network is made
     from torch import nn
@@ -50,9 +50,10 @@ STANDARD = {
     "convolutional_64": StandardShape({"x1": (64, 3, 32, 32)}, PSEUDO, {"module": convolutional}),
 }
 
+SIZES: dict[int, Device] = {16: None, 32: None, 64: None, 128: None, 256: "cuda"}
 SWEEP = {
     f"dense_{n}": StandardShape({"x1": (n, 784)}, PSEUDO, {"module": dense}, device=device)
-    for n, device in ((16, None), (32, None), (64, None), (128, None), (256, "cuda"))
+    for n, device in SIZES.items()
 }
 
 

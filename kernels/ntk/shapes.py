@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..shapes import Inputs, StandardShape, Work, entries, pairs
+from ..shapes import Device, Inputs, StandardShape, Work, entries, pairs
 from . import ntk_variants
 
 STANDARD = {
@@ -15,13 +15,13 @@ STANDARD = {
     "uci_8000": StandardShape({"x1": (8000, 20)}, {"variants": ntk_variants(4)}, device="cuda"),
 }
 
+SIZES: dict[int, Device] = {
+    125: None, 250: None, 500: None, 1000: None, 2000: None, 4000: "cuda", 8000: "cuda",
+}  # fmt: skip
 SWEEP = {
     f"points_{n}": StandardShape({"x1": (n, 20)}, {"variants": ntk_variants(4)}, device=device)
-    for n, device in (
-        (125, None), (250, None), (500, None), (1000, None), (2000, None),
-        (4000, "cuda"), (8000, "cuda"),
-    )
-}  # fmt: skip
+    for n, device in SIZES.items()
+}
 
 ACTIVATION = 28
 """Operations of both arc-cosine kernels in float32: the cosine and its bounds 4, a square root,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..shapes import Inputs, StandardShape, Work, entries
+from ..shapes import Device, Inputs, StandardShape, Work, entries
 
 STANDARD = {
     "cifar_256": StandardShape({"images": (16, 3, 32, 32), "filters": (256, 3, 6, 6)}, {}),
@@ -13,14 +13,15 @@ STANDARD = {
     ),
 }
 
+SIZES: dict[int, Device] = {
+    32: None, 64: None, 128: None, 256: None, 512: None, 2048: "cuda",
+}  # fmt: skip
 SWEEP = {
     f"cifar_{filters}": StandardShape(
         {"images": (16, 3, 32, 32), "filters": (filters, 3, 6, 6)}, {}, device=device
     )
-    for filters, device in (
-        (32, None), (64, None), (128, None), (256, None), (512, None), (2048, "cuda"),
-    )
-}  # fmt: skip
+    for filters, device in SIZES.items()
+}
 
 
 def work(inputs: Inputs, arguments: dict[str, Any], itemsize: int) -> Work:

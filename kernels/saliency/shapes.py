@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from ..shapes import Inputs, StandardShape, Work, entries
+from ..shapes import Device, Inputs, StandardShape, Work, entries
 
 
 def _batch(images: int) -> dict[str, tuple[int, ...]]:
@@ -21,12 +21,11 @@ STANDARD = {
     "cifar_4096": StandardShape(_batch(4096), {"scale": 4}, device="cuda"),
 }
 
+SIZES: dict[int, Device] = {16: None, 64: None, 256: None, 1024: None, 4096: "cuda"}
 SWEEP = {
     f"cifar_{images}": StandardShape(_batch(images), {"scale": 4}, device=device)
-    for images, device in (
-        (16, None), (64, None), (256, None), (1024, None), (4096, "cuda"),
-    )
-}  # fmt: skip
+    for images, device in SIZES.items()
+}
 
 
 def work(inputs: Inputs, arguments: dict[str, Any], itemsize: int) -> Work:

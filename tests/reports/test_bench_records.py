@@ -107,6 +107,13 @@ def test_without_a_peer_there_is_a_lead_but_no_speed_over_peers() -> None:
     assert "peer" not in str(found)
 
 
+def test_a_lead_over_peers_is_told_before_one_on_a_larger_shape() -> None:
+    made = record([*speeds(90, 9, None, shape="standard.large", flops=1e9), *speeds(8, 1, 4)])
+    found = bench_records.leading("ntk_gram", [made])
+    assert found is not None
+    assert (found.shape, found.over_peer) == ("standard.small", 4)
+
+
 def test_a_part_is_scaled_by_its_items_and_devices_do_not_mix() -> None:
     whole, part = row("cpu", "backend", 1.0), row("reference", "reference", 1.0, items=1)
     gpu = record([row("cuda", "backend", 0.5)], device="H100", day=1)
