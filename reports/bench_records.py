@@ -272,11 +272,15 @@ def table(name: str, compared: Sequence[Compared]) -> Table:
     )  # fmt: skip
     rows = tuple(
         _cells(each, row)
-        for each in sorted(compared, key=lambda each: each.shape)
+        for each in sorted(compared, key=_by_size)
         for row in sorted(each.rows, key=lambda row: row.item_s)
     )
     items = " or ".join(dict.fromkeys(row.item for each in compared for row in each.rows))
     return Table(name, f"Time for each {items}, memory and error", head, rows)
+
+
+def _by_size(compared: Compared) -> tuple[str, float, str]:
+    return compared.shape.partition(".")[0], compared.work or 0, compared.shape
 
 
 def _cells(compared: Compared, row: Row) -> tuple[Cell, ...]:

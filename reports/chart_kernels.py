@@ -62,14 +62,14 @@ def _against_work(figure: Sizes, quantity: Quantity, place: int) -> Any:
 
 
 def _joined(quantity: Quantity, x: Any, y: Any) -> list[Any]:
-    """The dashed line, and its name at its end."""
+    """The dashed line, and its name beside its end."""
     alt = altair()
     points = [{"x": x, "y": y} for x, y in sorted(quantity.line)]
     line = alt.Chart(alt.Data(values=points)).mark_line(
         strokeDash=[5, 4], strokeWidth=1.4, color=INK
     )
     name = alt.Chart(alt.Data(values=[points[-1] | {"name": words.inert(quantity.line_name)}]))
-    text = name.mark_text(align="right", dx=-4, dy=13, fontSize=11, color=INK)
+    text = name.mark_text(align="left", dx=5, fontSize=11, color=INK)
     return [line.encode(x=x, y=y), text.encode(x=x, y=y, text="name:N")]
 
 
