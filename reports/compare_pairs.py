@@ -19,9 +19,12 @@ from claimbench.suite.records import Archived, Record, origins
 from . import words
 from .history import DIRTY, Commit, Timing, UsageError, resolve
 
-NEIGHBOURS = AGAINST_NEWEST = IN_TURNS = 12
-"""How many pairs of each sort. A page costs what a run of the gate does, for fifty claims about a
-third of a second, and a reader who goes further back than a dozen commits knows which she wants.
+MOST = 12
+"""Pairs of each sort. A reader who goes further back than a dozen commits knows which she wants."""
+
+WORK = 300
+"""Claims times pairs of a sort. A page costs what a run of the gate does, about 5 ms for each claim
+and more where every trial is tested, and a report of fifty claims has 30 s for all.
 """
 
 Names = tuple[str, str]
@@ -50,31 +53,39 @@ def alike(records: Archived | Iterable[Record], timings: Iterable[Timing]) -> Al
     return found
 
 
-def chosen(commits: Sequence[Commit], measured: Alike, more: Iterable[Names] = ()) -> list[Pair]:
+def limit(claims: int) -> int:
+    """How many pairs of each sort have a page, where there are so many claims."""
+    return max(3, min(MOST, WORK // max(claims, 1)))
+
+
+def chosen(
+    commits: Sequence[Commit], measured: Alike, most: int, more: Iterable[Names] = ()
+) -> list[Pair]:
     """The pairs that have a page, newest head first and then newest base.
 
     Args:
         commits: oldest first.
+        most: pairs of each sort.
         more: pairs that somebody asked for, of commits that are there.
     """
     place = {commit.sha: number for number, commit in enumerate(commits)}
     asked = {(place[base], place[head]) for base, head in more}
-    usual = _usual([measured.get(commit.sha, set()) for commit in commits])
+    usual = _usual([measured.get(commit.sha, set()) for commit in commits], most)
     ordered = sorted(asked.union(usual), key=lambda pair: (-pair[1], -pair[0]))
     return [Pair(commits[base], commits[head]) for base, head in ordered]
 
 
-def _usual(measured: Sequence[set[str]]) -> Iterator[tuple[int, int]]:
+def _usual(measured: Sequence[set[str]], most: int) -> Iterator[tuple[int, int]]:
     """Neighbours in what was measured, and the newest commit with each before it."""
     for what in set().union(*measured):
         having = [place for place, found in enumerate(measured) if what in found]
-        yield from list(pairwise(having))[-NEIGHBOURS:]
+        yield from list(pairwise(having))[-most:]
     before = [place for place, found in enumerate(measured[:-1]) if found & measured[-1]]
-    for base in before[-AGAINST_NEWEST:]:
+    for base in before[-most:]:
         yield base, len(measured) - 1
 
 
-def in_turns(results: Path, commits: Sequence[Commit]) -> list[Names]:
+def in_turns(results: Path, commits: Sequence[Commit], most: int) -> list[Names]:
     """The pairs whose times were taken in turns, those with the newest heads: a gate was asked."""
     place = {commit.sha[:12]: place for place, commit in enumerate(commits)
              if not commit.sha.endswith(DIRTY)}  # fmt: skip
@@ -83,7 +94,7 @@ def in_turns(results: Path, commits: Sequence[Commit]) -> list[Names]:
         for file in results.glob("rounds-*.json")
         if (match := _ROUNDS.fullmatch(file.name)) and {match[1], match[2]} <= place.keys()
     ]
-    newest = sorted(found, key=lambda pair: (-pair[1], -pair[0]))[:IN_TURNS]
+    newest = sorted(found, key=lambda pair: (-pair[1], -pair[0]))[:most]
     return [(commits[base].sha, commits[head].sha) for base, head in newest]
 
 

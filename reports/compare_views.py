@@ -6,8 +6,10 @@ what the gate says of the same two commits, tier and results.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
@@ -37,17 +39,18 @@ class Chosen:
 
     Attributes:
         turns: rounds of those pairs that have them.
-        claims: with the tolerances that the gate uses, where those are not the claim files' own.
-        notes: how they differ from the claim files, in words.
+        claims: with the tolerances that the gate uses.
+        notes: how they differ from those of the claim files, in words.
     """
 
     pairs: tuple[Pair, ...]
     turns: Mapping[Names, Rounds]
-    claims: tuple[Claim, ...] = ()
-    notes: tuple[str, ...] = ()
+    claims: tuple[Claim, ...]
+    notes: tuple[str, ...]
 
 
 def chosen(
+    claims: Sequence[Claim],
     commits: Sequence[Commit],
     records: Archived | Iterable[Record],
     timings: Iterable[Timing],
@@ -63,13 +66,14 @@ def chosen(
         asked: pairs that a reader named, as `base..head`.
         gated: the claims with the tolerances that the gate uses.
     """
+    used = gated or Overridden(list(claims), [])
+    most = compare_pairs.limit(len(used.claims))
     more = compare_pairs.resolved(asked, commits)
-    more += compare_pairs.in_turns(results, commits) if results else []
+    more += compare_pairs.in_turns(results, commits, most) if results else []
     measured = compare_pairs.alike(records, timings)
-    pairs = compare_pairs.chosen(commits, measured, more)
+    pairs = compare_pairs.chosen(commits, measured, most, more)
     turns = {pair.names: found for pair in pairs if results and (found := _turns(results, pair))}
-    claims, notes = gated or ([], [])
-    return Chosen(tuple(pairs), turns, tuple(claims), tuple(notes))
+    return Chosen(tuple(pairs), turns, tuple(used.claims), tuple(used.notes))
 
 
 def _turns(results: Path, pair: Pair) -> Rounds | None:
@@ -195,7 +199,6 @@ class _Measured:
 
 
 def comparisons(
-    claims: Sequence[Claim],
     records: Archived | Iterable[Record],
     timings: Iterable[Timing],
     commits: Sequence[Commit],
@@ -210,24 +213,33 @@ def comparisons(
         links: from the id of a claim to its page.
     """
     measured, names = _Measured(records, timings, chosen.pairs), compare_pairs.files(commits)
-    used = chosen.claims or claims
-    pages = tuple(
-        _page(pair, compare_pairs.file_of(pair, names), used, measured, chosen, machines, links)
-        for pair in chosen.pairs
-    )
+    with _frozen():
+        pages = tuple(
+            _page(pair, compare_pairs.file_of(pair, names), measured, chosen, machines, links)
+            for pair in chosen.pairs
+        )
     return Comparisons(_index(pages, commits, names), pages)
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """What was read so far is no garbage: statsmodels looks for some whenever it corrects p."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _page(
     pair: Pair,
     file: str,
-    claims: Sequence[Claim],
     measured: _Measured,
     chosen: Chosen,
     machines: MachinesPage,
     links: Mapping[str, str],
 ) -> PairPage:
-    base, head = pair.names
+    (base, head), claims = pair.names, chosen.claims
     records = [*measured.records[base], *measured.records[head]]
     timings = measured.timings[base], measured.timings[head]
     shared = gate.common_tier(records, base, head)

@@ -80,7 +80,7 @@ def build(
     found = records.Archive(results)
     timings = history.timings(asv_results) if asv_results and asv_results.is_dir() else []
     commits = history.commits(found, timings)
-    chosen = compare_views.chosen(commits, found, timings, results, compare, gated)
+    chosen = compare_views.chosen(claims, commits, found, timings, results, compare, gated)
     benches, kept = bench_records.read(results), records.baselines()
     made = views.report(claims, found, timings, commits, benches, kept, chosen)
     return write_report(made, out, asv_pages=published_by_asv(asv_results))

@@ -50,10 +50,10 @@ def report(
     """
     found = standings(claims, records, timings, commits, kept)
     links = {claim.id: claim_views.file_of(claim.id) for claim in claims}
-    chosen = chosen or compare_views.chosen(commits, records, timings)
+    chosen = chosen or compare_views.chosen(claims, commits, records, timings)
     seen = sightings(records, timings, benches, chosen.turns.values(), kept)
     machines = machines_page(seen, commits)
-    compared = compare_views.comparisons(claims, records, timings, commits, chosen, machines, links)
+    compared = compare_views.comparisons(records, timings, commits, chosen, machines, links)
     return Report(
         index=overview(found, claims, commits, benches, compared.href),
         claims=tuple(page for each in found for page in claim_views.claim_pages(each)),

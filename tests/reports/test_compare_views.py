@@ -20,7 +20,7 @@ from claimbench.reports import (
     tables,
     views,
 )
-from claimbench.reports.compare_pairs import AGAINST_NEWEST, NEIGHBOURS
+from claimbench.reports.compare_pairs import MOST
 from claimbench.reports.compare_views import PairPage
 from claimbench.reports.comparison import KINDS, Kind, Line
 from claimbench.reports.history import DIRTY, Commit, Timing, UsageError
@@ -181,7 +181,7 @@ def in_turns(folder: Path) -> PairPage:
         for commit in (test_rounds.BASE, test_rounds.HEAD)
     ]  # fmt: skip
     commits = [Commit(name, name[:7], "", START) for name in (test_rounds.BASE, test_rounds.HEAD)]
-    chosen = compare_views.chosen(commits, found, timings, folder)
+    chosen = compare_views.chosen([claim], commits, found, timings, folder)
     assert [pair.names for pair in chosen.pairs] == list(chosen.turns)
     report = views.report([claim], found, timings, commits, chosen=chosen)
     return report.comparisons.pages[0]
@@ -208,7 +208,7 @@ def test_a_commit_with_files_changed_has_no_rounds_of_the_commit(tmp_path: Path)
         for name in names
         for record in test_gate.measured(test_rounds.TIMED, name, [0.9] * 3)
     ]
-    chosen = compare_views.chosen(commits, found, [], tmp_path)
+    chosen = compare_views.chosen([test_rounds.TIMED], commits, found, [], tmp_path)
     assert list(chosen.turns) == [(test_rounds.BASE, test_rounds.HEAD)]
 
 
@@ -216,7 +216,7 @@ def test_tolerances_are_the_gates() -> None:
     metric = CLAIM.metrics["accuracy"].model_copy(update={"tolerance": 0.2})
     lenient = CLAIM.model_copy(update={"metrics": {"accuracy": metric}})
     gated = Overridden([lenient], ["set to 0.2"])
-    chosen = compare_views.chosen(COMMITS, planted(), [], gated=gated)
+    chosen = compare_views.chosen([CLAIM], COMMITS, planted(), [], gated=gated)
     report = views.report([CLAIM], planted(), [], COMMITS, chosen=chosen)
     page = page_of(report)
     assert page.counts["worse"] == page.counts["better"] == 0
@@ -269,7 +269,7 @@ def test_many_commits_have_few_pages() -> None:
     cell = cells(CLAIM, "smoke")[0]
     report = made([synthetic.record(cell, commit) for commit in commits], (), commits)
     shown = report.comparisons.pages
-    assert len(shown) == NEIGHBOURS + AGAINST_NEWEST - 1  # the newest two are both
+    assert len(shown) == 2 * MOST - 1  # the newest two are both
     assert shown[0].base.commit, shown[0].head.commit == commits[-2:]
     assert len({page.file for page in shown}) == len(shown)
     assert report.comparisons.href(commits[-2].sha, commits[-1].sha) == shown[0].file
@@ -277,14 +277,24 @@ def test_many_commits_have_few_pages() -> None:
     assert len(report.comparisons.index.commits.rows) == 60
 
 
+def test_more_claims_have_fewer_pairs() -> None:
+    assert [compare_pairs.limit(claims) for claims in (0, 1, 25, 50, 1000)] == [
+        MOST,
+        MOST,
+        12,
+        6,
+        3,
+    ]
+
+
 def test_neighbours_are_those_that_were_measured_alike() -> None:
     commits = many(5)
     tiers = [{"smoke"}, {"quick"}, {"smoke", "quick"}, set(), {"times"}]
     measured = {c.sha: found for c, found in zip(commits, tiers, strict=True)}
-    pairs = compare_pairs.chosen(commits, measured)
+    pairs = compare_pairs.chosen(commits, measured, MOST)
     assert [(commits.index(base), commits.index(head)) for base, head in pairs] == [(1, 2), (0, 2)]
     asked = compare_pairs.resolved([f"{commits[0].sha}..{commits[4].sha}"], commits)
-    assert len(compare_pairs.chosen(commits, measured, asked)) == 3
+    assert len(compare_pairs.chosen(commits, measured, MOST, asked)) == 3
 
 
 @pytest.mark.parametrize(
@@ -318,7 +328,7 @@ def test_a_pair_with_nothing_in_common_says_so() -> None:
         *synthetic.records(CLAIM, "quick", [second]),
     ]
     asked = [f"{first.sha}..{second.sha}"]
-    chosen = compare_views.chosen(COMMITS[:2], records, [], asked=asked)
+    chosen = compare_views.chosen([CLAIM], COMMITS[:2], records, [], asked=asked)
     report = views.report([CLAIM], records, [], COMMITS[:2], chosen=chosen)
     page = page_of(report, first, second)
     assert page.notes[0].startswith("no tier has records of both commits")
