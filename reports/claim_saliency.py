@@ -153,8 +153,8 @@ def _grid(
     images = [one.image for one in seen if one.image]
     note = (
         "White is what a map ranks highest, black the lowest. Each map is of the label that the "
-        "net gives to the image; the images are the first of the test draw, whatever their maps "
-        "look like."
+        "net gives to the image, named here with its probability; the images are the first of the "
+        "test draw, whatever their maps look like."
     )
     if seen and not images:
         note += f" The images themselves are not in the records: {data} may not be passed on."
