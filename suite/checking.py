@@ -217,6 +217,8 @@ def _rule(tables: Mapping[str, Any], label: str, call: Call) -> Iterator[Problem
     for key in ("better", "worse", "of"):
         for selector in _selectors(call.arguments.get(key, [])):
             yield from _known(tables, "methods", selector, (*where, key))
+    if call.name == "exponent" and not {"above", "below"} & call.arguments.keys():
+        yield where, "wants `above` or `below`, or both"
 
 
 def _selectors(value: Any) -> Iterator[Any]:

@@ -99,6 +99,14 @@ def test_other_data_than_the_papers_must_be_called_a_stand_in(tmp_path: Path) ->
     assert "'wine' is not the paper's; say so in smoke's `stand_in`" in complaint
 
 
+def test_an_exponent_is_of_a_method_and_has_a_bound(tmp_path: Path) -> None:
+    rule = '[rules.grows.exponent]\nmetric = "accuracy"\nof = "forest"\naxis = "depth"\n'
+    found = complaints(tmp_path, right().replace("[tiers.smoke]", rule + "[tiers.smoke]"))
+    assert len(found) == 2
+    assert "rules.grows.exponent.of: no method is called 'forest'" in found[1]
+    assert "rules.grows.exponent: wants `above` or `below`, or both" in found[0]
+
+
 def test_an_axis_wants_a_list() -> None:
     broken = toys.tables(methods={"level": {"toy_level": {"level": 0.9}}})
     from claimbench.suite.checking import references
