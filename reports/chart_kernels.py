@@ -136,7 +136,7 @@ def _value(figure: Figure, mark: Mark) -> dict[str, Any]:
         "hue": hue,
         "paint": PAPER if mark.part else hue,
         "shape": "diamond" if mark.peer else "circle",
-        "told": told(mark.place, mark.said),
+        "told": told(mark.place, mark.said, mark.y),
     }
 
 

@@ -301,7 +301,7 @@ def _note(found: Sequence[Measure]) -> str:
 
 
 def _time(found: Sequence[Measure]) -> Quantity:
-    marks = tuple(_mark(m, m.seconds, _took(m), (m.low, m.high)) for m in found)
+    marks = tuple(_mark(m, "Time", m.seconds, _took(m), (m.low, m.high)) for m in found)
     line = _line((m.work, m.floor) for m in found)
     return Quantity("time of the whole shape", "s", marks, line, "floor")
 
@@ -326,13 +326,13 @@ def _memory(found: Sequence[Measure]) -> Quantity | None:
         if m.memory and m.memory > 0:
             ran = f" for {m.part}" if m.part else ""
             said = f"{memory(m.memory)}{ran}"
-            marks.append(_mark(m, m.memory, said))
+            marks.append(_mark(m, "Memory", m.memory, said))
     return Quantity("memory", "bytes", tuple(marks)) if marks else None
 
 
 def _error(found: Sequence[Measure]) -> Quantity | None:
     marks = tuple(
-        _mark(m, m.error, f"relative error {words.number(m.error, 2)}")
+        _mark(m, "Error", m.error, f"relative error {words.number(m.error, 2)}")
         for m in found
         if m.error is not None and 0 < m.error < float("inf")
     )
@@ -340,18 +340,20 @@ def _error(found: Sequence[Measure]) -> Quantity | None:
     return Quantity("relative error", "", marks, line, "allowed") if marks else None
 
 
-def _mark(m: Measure, value: float, said: str, ends: tuple[float, float] | None = None) -> Mark:
+def _mark(
+    m: Measure, what: str, value: float, said: str, ends: tuple[float, float] | None = None
+) -> Mark:
     low, high = ends or (value, value)
-    note = f" ({m.note})" if m.note else ""
-    kind = ", a peer" if m.peer else ""
+    remarks = [remark for remark in ("a peer" if m.peer else "", m.note) if remark]
+    end = f" ({'; '.join(remarks)})" if remarks else ""
     return Mark(
         series=m.contender,
         x=m.work or 0.0,
         y=value,
         low=low,
         high=high,
-        place=m.about,
-        said=f"{m.contender}{kind}{note}: {said}",
+        place=f"{what}, {m.about}",
+        said=f"{m.contender}: {said}{end}",
         peer=m.peer,
         part=bool(m.part),
     )

@@ -114,7 +114,7 @@ def test_the_time_of_a_part_is_scaled_up_and_its_mark_is_hollow() -> None:
     assert {mark.series for mark in time.marks if mark.peer} == {"rival"}
     [first, *_] = time.marks
     assert "scaled up from 2 of 4 pairs" in first.said
-    assert "(in its own dtype)" in next(mark for mark in time.marks if mark.peer).said
+    assert "(a peer; in its own dtype)" in next(mark for mark in time.marks if mark.peer).said
 
 
 def test_the_dashed_lines_are_the_floor_and_what_the_error_may_be() -> None:
