@@ -71,7 +71,7 @@ def _all(machines: Sequence[Machine], commits: Sequence[Commit]) -> Linked:
         "machine", "processor", "device", *SORTS, "load", "first", "last", "commits", "which",
         numeric=(*SORTS, "commits"),
     )  # fmt: skip
-    caption = "Every machine, the last used first; asv's times count by the day of their commit"
+    caption = "Every machine, the last used first"
     rows = ((machine.id, _machine_row(machine, commits)) for machine in machines)
     return linked("machines", caption, head, rows)
 

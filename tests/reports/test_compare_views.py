@@ -303,13 +303,24 @@ def test_neighbours_are_those_that_were_measured_alike() -> None:
         ("HEAD", "names no two commits; write BASE..HEAD"),
         ("..HEAD", "names no two commits"),
         (f"{BASE.sha}..{BASE.sha}", "are one commit"),
-        (f"{BASE.sha}..HEAD", "nothing was measured at 'HEAD'"),
         (f"nowhere..{BASE.sha}", "no commit is called 'nowhere'"),
     ],
 )
 def test_a_pair_that_cannot_be_is_an_error_with_the_way_out(asked: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         compare_pairs.resolved([asked], COMMITS)
+
+
+@pytest.mark.parametrize(
+    ("measured", "why"),
+    [("d" * 40 + DIRTY, "only with files changed"), ("e" * 40, "gate --measure")],
+)
+def test_a_commit_without_anything_measured_has_no_page(
+    measured: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare_pairs, "resolve", lambda name, known: "d" * 40)
+    with pytest.raises(UsageError, match=why):
+        compare_pairs.resolved(["HEAD~1..HEAD"], [Commit(measured, "x", "", START)])
 
 
 def test_nothing_measured_and_one_commit_have_an_empty_page(tmp_path: Path) -> None:
