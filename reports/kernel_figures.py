@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .asv_results import Timing
     from .bench_records import Compared
 
-MOST = 12
-"""Charts of one section; its table has all."""
+MOST = 6
+"""Charts of one section; its table has every shape."""
 
 FLOAT32 = 2.0**-23
 
@@ -155,7 +155,7 @@ def _work(kernel: str, shape: Asked) -> float | None:
         return None
     try:
         counted = shapes.work(kernel, shape.inputs, shape.arguments, itemsize=4)
-    except LookupError:  # an argument is left to its default, or the kernel has no counting
+    except (LookupError, TypeError, ValueError):  # arguments of another time, or left out
         return None
     return counted.flops if counted else None
 
@@ -216,7 +216,7 @@ def _allowed(dtype: str, error: float | None) -> float | None:
 def figures(
     kernel: str, where: str, measures: Iterable[Measure], hues: Mapping[str, int]
 ) -> list[Figure]:
-    """All charts of one section, whose times compare.
+    """All charts of one section, whose times compare; curves come first.
 
     Args:
         where: what the section is about: the machine, device and threads.
@@ -225,7 +225,7 @@ def figures(
     for measure in measures:
         families.setdefault(measure.family, []).append(measure)
     drawn = (f for found in families.values() for f in _of_family(kernel, where, found, hues))
-    return list(drawn)[:MOST]
+    return sorted(drawn, key=lambda figure: not isinstance(figure, Sizes))
 
 
 def _of_family(

@@ -242,13 +242,21 @@ def _benches(
     for place, (setting, _) in enumerate(settings.most_common(), start=1):
         own = [each for each in compared if bench_records.setting(each.record) == setting]
         measures = [m for each in own for m in kernel_figures.of_bench(each, shapes)]
+        drawn = kernel_figures.figures(name, str(setting), measures, hues)
         yield Section(
             id=f"bench-{place}",
             title=str(setting),
-            note=f"Measured {_runs(own)}.",
-            figures=tuple(kernel_figures.figures(name, str(setting), measures, hues)),
+            note=f"Measured {_runs(own)}.{_left_out(drawn)}",
+            figures=tuple(drawn[: kernel_figures.MOST]),
             table=bench_records.table(f"peers-{place}", own),
         )
+
+
+def _left_out(drawn: Sequence[Figure]) -> str:
+    most = kernel_figures.MOST
+    if len(drawn) <= most:
+        return ""
+    return f" The first {most} of {len(drawn)} charts; the table has every shape."
 
 
 def _runs(compared: Sequence[Compared]) -> str:
@@ -277,9 +285,10 @@ def _claimed(
     for place, ((machine, environment), own) in enumerate(groups.items(), start=1):
         measures = [m for shape, t in own.items() for m in kernel_figures.of_asv(t, shape, shapes)]
         title = f"asv on {machine}{f', {environment}' if several else ''}"
-        drawn = tuple(kernel_figures.figures(name, title, measures, hues))
-        if drawn:
-            yield Section(f"asv-{place}", title, f"At {last.short}." if last else "", drawn)
+        drawn = kernel_figures.figures(name, title, measures, hues)
+        if drawn and last:
+            note = f"At {last.short}.{_left_out(drawn)}"
+            yield Section(f"asv-{place}", title, note, tuple(drawn[: kernel_figures.MOST]))
 
 
 def _newest_timed(timings: Sequence[Timing], commits: Sequence[Commit]) -> Commit | None:
@@ -458,7 +467,8 @@ def _histories(
     """
     for machine in dict.fromkeys(t.machine for t in timings):
         own = [t for t in timings if t.machine == machine and _known(t)]
-        timed = [commit for commit in commits if commit.sha in {t.commit for t in own}]
+        at = {t.commit for t in own}
+        timed = [commit for commit in commits if commit.sha in at]
         shapes = dict.fromkeys((t.claim, t.shape) for t in own)
         panels = tuple(_panel(claim, shape, own, timed) for claim, shape in shapes)
         if panels and len(timed) > 1:

@@ -184,6 +184,17 @@ def test_an_exact_result_is_named_where_a_logarithm_cannot_show_it() -> None:
     assert "exact, so not drawn among the errors: reference" in figure.note
 
 
+def test_many_shapes_have_a_few_charts_and_the_page_says_so() -> None:
+    kinds = {"reference": "reference", "cpu": "backend"}
+    shapes = [f"{CLAIM}.of_{n}" for n in range(9)]
+    rows = [row(*who, 1.0, shape=shape, flops=None) for shape in shapes for who in kinds.items()]
+    [section] = page(record(rows)).benches
+    assert len(section.figures) == 6
+    assert section.note.endswith("The first 6 of 9 charts; the table has every shape.")
+    assert section.table is not None
+    assert len(section.table.rows) == 18
+
+
 def test_settings_do_not_mix() -> None:
     rows = [*sized("reference", "reference", 0.5, 6.0), *sized("cpu", "backend", 0.125, 1.0)]
     found = page(record(rows), record(sized("cpu", "backend", 0.1, 0.5), device="H100"))
