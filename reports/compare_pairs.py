@@ -10,14 +10,18 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from claimbench.suite.definitions import Claim
 from claimbench.suite.records import Archived, Record, origins
 
-from . import words
+from . import rounds, words
 from .history import DIRTY, Commit, Timing, UsageError, resolve
+from .rounds import Rounds
+from .thresholds import Overridden
 
 MOST = 12
 """Pairs of each sort. A reader who goes further back than a dozen commits knows which she wants."""
@@ -40,6 +44,56 @@ class Pair(NamedTuple):
         return self.base.sha, self.head.sha
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What is to be compared, and by what.
+
+    Attributes:
+        turns: rounds of those pairs that have them.
+        claims: with the tolerances that the gate uses.
+        notes: how they differ from those of the claim files, in words.
+    """
+
+    pairs: tuple[Pair, ...]
+    turns: Mapping[Names, Rounds]
+    claims: tuple[Claim, ...]
+    notes: tuple[str, ...]
+
+
+def chosen(
+    claims: Sequence[Claim],
+    commits: Sequence[Commit],
+    records: Archived | Iterable[Record],
+    timings: Iterable[Timing],
+    results: Path | None = None,
+    asked: Iterable[str] = (),
+    gated: Overridden | None = None,
+) -> Chosen:
+    """The pairs that have a page, and what their rounds say.
+
+    Args:
+        commits: oldest first.
+        results: the folder in which rounds lie.
+        asked: pairs that a reader named, as `base..head`.
+        gated: the claims with the tolerances that the gate uses.
+    """
+    used = gated or Overridden(list(claims), [])
+    most = limit(len(used.claims))
+    more = resolved(asked, commits)
+    more += in_turns(results, commits, most) if results else []
+    measured = alike(records, timings)
+    pairs = usual(commits, measured, most, more)
+    turns = {pair.names: found for pair in pairs if results and (found := _turns(results, pair))}
+    return Chosen(tuple(pairs), turns, tuple(used.claims), tuple(used.notes))
+
+
+def _turns(results: Path, pair: Pair) -> Rounds | None:
+    """asv builds what is committed, so nothing else has rounds, though its hash begins alike."""
+    if any(name.endswith(DIRTY) for name in pair.names):
+        return None
+    return rounds.read(results, *pair.names)
+
+
 Alike = Mapping[str, set[str]]
 """What was measured at each commit, by its name: tiers, and times."""
 
@@ -58,7 +112,7 @@ def limit(claims: int) -> int:
     return max(3, min(MOST, WORK // max(claims, 1)))
 
 
-def chosen(
+def usual(
     commits: Sequence[Commit], measured: Alike, most: int, more: Iterable[Names] = ()
 ) -> list[Pair]:
     """The pairs that have a page, newest head first and then newest base.
@@ -70,8 +124,8 @@ def chosen(
     """
     place = {commit.sha: number for number, commit in enumerate(commits)}
     asked = {(place[base], place[head]) for base, head in more}
-    usual = _usual([measured.get(commit.sha, set()) for commit in commits], most)
-    ordered = sorted(asked.union(usual), key=lambda pair: (-pair[1], -pair[0]))
+    alone = _usual([measured.get(commit.sha, set()) for commit in commits], most)
+    ordered = sorted(asked.union(alone), key=lambda pair: (-pair[1], -pair[0]))
     return [Pair(commits[base], commits[head]) for base, head in ordered]
 
 

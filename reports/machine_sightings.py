@@ -111,8 +111,9 @@ def _of_asv(timing: Timing) -> Place:
     said = {"machine": timing.machine, **timing.hardware}
     hardware = tuple((OF_ASV[k], str(v)) for k, v in said.items() if k in OF_ASV)
     rest = [(f"{k} (asv)", str(v)) for k, v in said.items() if k not in OF_ASV]
-    facts = (*rest, ("environment (asv)", timing.environment))
-    return Place("times by asv", timing.commit, tuple(sorted(hardware)), "", facts)
+    # asv names an environment by what is installed in it.
+    installed = (("environment (asv)", timing.environment),)
+    return Place("times by asv", timing.commit, tuple(sorted(hardware)), "", tuple(rest), installed)
 
 
 @dataclass(frozen=True)

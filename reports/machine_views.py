@@ -119,7 +119,7 @@ def _row(field: str, values: Sequence[tuple[str, ...]]) -> tuple[Cell, ...]:
     return (tables.text(field), tables.text(_agreement(values)), *said)
 
 
-_RANK = {"differs": 0, "several": 1, "not said by all": 2, "same": 3, "": 3}
+_RANK = {"differs": 0, "several": 1, "not said by all": 2, "same": 3, "one": 3}
 
 
 def _rank(row: Field) -> int:
@@ -134,7 +134,7 @@ def _agreement(found: Sequence[tuple[str, ...]]) -> str:
     if any(len(values) > 1 for values in known):
         return "several"
     if len(found) < 2:
-        return ""
+        return "one"
     return "same" if len(known) == len(found) else "not said by all"
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from claimbench.reports import (
     compare_lines,
+    compare_page,
     compare_pairs,
     compare_tables,
     compare_views,
@@ -160,7 +161,7 @@ def test_a_verdict_is_remade_once_for_all_pages(monkeypatch: pytest.MonkeyPatch)
         seen.append(found[0].provenance.commit)
         return compare_tables.Verdict(CLAIM, "smoke", "inconclusive")  # type: ignore[arg-type]
 
-    monkeypatch.setattr(compare_views, "judge", judge)
+    monkeypatch.setattr(compare_page, "judge", judge)
     made(synthetic.records(CLAIM, "smoke"))
     assert sorted(seen) == [commit.sha for commit in COMMITS]
 
@@ -291,10 +292,10 @@ def test_neighbours_are_those_that_were_measured_alike() -> None:
     commits = many(5)
     tiers = [{"smoke"}, {"quick"}, {"smoke", "quick"}, set(), {"times"}]
     measured = {c.sha: found for c, found in zip(commits, tiers, strict=True)}
-    pairs = compare_pairs.chosen(commits, measured, MOST)
+    pairs = compare_pairs.usual(commits, measured, MOST)
     assert [(commits.index(base), commits.index(head)) for base, head in pairs] == [(1, 2), (0, 2)]
     asked = compare_pairs.resolved([f"{commits[0].sha}..{commits[4].sha}"], commits)
-    assert len(compare_pairs.chosen(commits, measured, MOST, asked)) == 3
+    assert len(compare_pairs.usual(commits, measured, MOST, asked)) == 3
 
 
 @pytest.mark.parametrize(
