@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import words
-from .chart_grammar import FAINT, INK, WIDTH, altair, by_series, data, marks, svg, told
+from .chart_grammar import FAINT, INK, WIDTH, altair, by_series, data, marks, rows, svg, told
 from .figures import CurvePanels, Curves, HeatMap, HeatPanel, Plane, Point, Scatter, Span
 
 WIDE = 1100
@@ -51,7 +51,7 @@ def scatter(figure: Scatter) -> str:
     diagonal = alt.Chart(alt.Data(values=[{"x": end, "y": end} for end in ends])).mark_line(
         strokeDash=[4, 4], strokeWidth=1, color=INK
     )
-    dots = marks(alt.Chart(alt.Data(values=values)), size=36, color="var(--hue-0)")
+    dots = marks(alt.Chart(rows(values)), size=36, color="var(--hue-0)")
     both = [
         layer.encode(
             alt.X("x:Q", title=words.inert(figure.x), scale=scale),
@@ -82,7 +82,7 @@ def plane(figure: Plane) -> str:
         for point, (x, y) in zip(figure.points, places, strict=True)
     ]
     across, up = (alt.Scale(domain=domain, nice=False, zero=False) for domain in ends)
-    base = alt.Chart(alt.Data(values=values)).encode(
+    base = alt.Chart(rows(values)).encode(
         alt.X("x:Q", title=words.inert(figure.x), scale=across),
         alt.Y("y:Q", title=words.inert(figure.y), scale=up),
         color=by_series(figure, points, legend=False)["color"],
@@ -190,7 +190,7 @@ def curve_panels(figure: CurvePanels) -> str:
         layers.facet(
             alt.Facet("panel:N", title=None, sort=names).header(labelFontWeight="bold"),
             columns=PANELS,
-            data=alt.Data(values=values),
+            data=rows(values),
         )
     )
 
@@ -226,7 +226,7 @@ def heat_map(figure: HeatMap) -> str:
         sized.facet(
             alt.Facet("panel:N", title=None, sort=titles).header(labelFontWeight="bold"),
             columns=columns,
-            data=alt.Data(values=tiles),
+            data=rows(tiles),
         )
     )
 

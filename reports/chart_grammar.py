@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from . import drawings, words
@@ -15,9 +15,11 @@ _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 
 
 def altair() -> Any:
-    """altair, whose types say more than they hold."""
+    """altair, whose types say more than they hold, and which need not check each of our parts."""
     import altair
+    from altair.utils import schemapi
 
+    schemapi.disable_debug_mode()
     return altair
 
 
@@ -55,7 +57,12 @@ def data(points: Sequence[Point], heads: Mapping[str, str] | None = None, unit: 
     Args:
         heads: what places on the axis are called at length, such as a commit and its subject.
     """
-    return altair().Data(values=[_value(point, heads or {}, unit) for point in points])
+    return rows(_value(point, heads or {}, unit) for point in points)
+
+
+def rows(values: Iterable[dict[str, Any]]) -> Any:
+    """Values as a chart's data: as a tuple, for altair copies a list again for each layer."""
+    return altair().Data(values=tuple(values))
 
 
 def _value(point: Point, heads: Mapping[str, str], unit: str) -> dict[str, Any]:

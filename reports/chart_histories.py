@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from . import words
@@ -9,20 +11,23 @@ from .chart_grammar import INK, altair, by_series, data, marks, svg, told
 from .figures import History, Interval, Panel, Spark
 
 HISTORY_WIDTH = 900
+NAMED = 24
+"""Commits that an axis has room to name; of more, every second, third, ... from the newest."""
 
 
 def history(figure: History) -> str:
     alt = altair()
-    commits = [words.inert(commit) for commit in figure.commits]
+    commits = tuple(words.inert(commit) for commit in figure.commits)
     rows = [_panel(figure, panel, commits, n) for n, panel in enumerate(figure.panels)]
     return svg(alt.vconcat(*rows, spacing=14).resolve_scale(color="independent"))
 
 
-def _panel(figure: History, panel: Panel, commits: list[str], place: int) -> Any:
+def _panel(figure: History, panel: Panel, commits: Sequence[str], place: int) -> Any:
     """One panel; only the last names the commits, and each has the legend of its own series."""
     alt = altair()
     last = place == len(figure.panels) - 1
-    axis = alt.Axis(labelAngle=-40, labels=last, ticks=last, title="commit" if last else None)
+    title = "commit" if last else None
+    axis = alt.Axis(labelAngle=-40, labels=last, ticks=last, title=title, values=_named(commits))
     x = alt.X("x:N", axis=axis).scale(domain=commits)
     kind = alt.Scale(type="log" if panel.log else "linear", zero=False, padding=6)
     several = len({point.series for point in panel.points}) > 1
@@ -36,12 +41,16 @@ def _panel(figure: History, panel: Panel, commits: list[str], place: int) -> Any
     layers = [
         base.mark_rule(strokeWidth=1.4, opacity=0.6).encode(y=low, y2="high:Q"),
         base.mark_line(strokeWidth=1.6).encode(strokeDash=keyed["strokeDash"]),
-        marks(base, size=34),
+        marks(base, size=34 if len(commits) <= 2 * NAMED else 14),
     ]
     if panel.threshold is not None:
         layers.append(_threshold(panel.threshold, y))
     title = words.inert(panel.y)
     return alt.layer(*layers).properties(width=HISTORY_WIDTH, height=130, title=title)
+
+
+def _named(commits: Sequence[str]) -> list[str]:
+    return list(commits[:: -math.ceil(len(commits) / NAMED)])
 
 
 def _threshold(level: float, y: Any) -> Any:
@@ -52,7 +61,7 @@ def _threshold(level: float, y: Any) -> Any:
 
 def spark(figure: Spark) -> str:
     alt = altair()
-    commits = [words.inert(str(point.x)) for point in figure.points]
+    commits = tuple(words.inert(str(point.x)) for point in figure.points)
     x = alt.X("x:N", axis=None).scale(domain=commits)
     y, low = (alt.Y(f"{end}:Q", axis=None).scale(zero=False) for end in ("y", "low"))
     base = alt.Chart(data(figure.points, figure.heads)).encode(x=x, y=y)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import words
-from .chart_grammar import INK, altair, by_series, marks, svg, told
+from .chart_grammar import INK, altair, by_series, marks, rows, svg, told
 from .figures import Dots, Figure, Mark, Quantity, Sizes
 
 PAPER = "var(--paper)"
@@ -122,7 +122,7 @@ def _dressed(base: Any) -> Any:
 
 
 def _data(figure: Figure, found: Sequence[Mark]) -> Any:
-    return altair().Data(values=[_value(figure, mark) for mark in found])
+    return rows(_value(figure, mark) for mark in found)
 
 
 def _value(figure: Figure, mark: Mark) -> dict[str, Any]:
