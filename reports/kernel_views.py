@@ -404,7 +404,7 @@ def _timing_row(
         tables.text(t.shape),
         tables.text(t.claim),
         _median(t),
-        tables.text(words.spread(t.low, t.high, "seconds")),
+        tables.text(words.spread(t.low, t.high, "seconds") if t.low != t.high else ""),
         tables.amount(ratio, words.times(ratio) if ratio else words.NOTHING),
         tables.amount(t.error, words.number(t.error, 2) if t.error is not None else words.NOTHING),
         tables.text(t.machine),
@@ -426,11 +426,9 @@ def _across(timings: Sequence[Timing], commits: Sequence[Commit]) -> Table:
     by_commit: dict[str, list[Timing]] = defaultdict(list)
     for t in timings:
         by_commit[t.commit].append(t)
-    rows = tuple(
-        (*commit_cells(commit), *_across_cells(t))
-        for commit in reversed(commits)
-        for t in by_commit[commit.sha]
-    )
+    cells = {commit.sha: commit_cells(commit) for commit in commits}
+    ordered = [t for commit in reversed(commits) for t in by_commit[commit.sha]]
+    rows = tables.Made(lambda t: (*cells[t.commit], *_across_cells(t)), ordered)
     return Table("across", "Times across commits, newest first", head, rows)
 
 
