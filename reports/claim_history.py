@@ -3,63 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from . import figures, scales, words
 from .figures import History, Panel, Point, Spark
 from .history import Commit
 from .kernel_views import of_tier, speed, timed_points
 from .standings import Moment, Standing
-from .tables import Table
 
 RECENT = 20
 """Commits that a spark has room for."""
 PAGE = 100
-"""Commits that a page has room for."""
-
-
-@dataclass(frozen=True)
-class HistoryPage:
-    """Commits of a claim for which its own page has no room.
-
-    Attributes:
-        claim: its title, and the page that has the newest commits.
-        newer, older: the pages before and after; empty where there is none.
-    """
-
-    file: str
-    title: str
-    claim: tuple[str, str]
-    newer: str
-    older: str
-    across: Table
-
-
-def older_pages(standing: Standing, file: str, across: Table) -> tuple[HistoryPage, ...]:
-    """Pages for the rows of a claim's history that its own page leaves out, newest first.
-
-    Args:
-        file: the claim's own page.
-        across: its table of all commits.
-    """
-    starts = range(PAGE, len(across.rows), PAGE)
-    files = [
-        file,
-        *(f"{file.removesuffix('.html')}/history-{n + 2}.html" for n in range(len(starts))),
-    ]
-    title = standing.claim.title
-    return tuple(
-        HistoryPage(
-            file=files[place + 1],
-            title=f"{title}: commits {start + 1:,} to {start + len(rows):,} from the newest",
-            claim=(title, file),
-            newer=files[place],
-            older="".join(files[place + 2 : place + 3]),
-            across=replace(across, rows=rows, files=False),
-        )
-        for place, start in enumerate(starts)
-        for rows in [across.rows[start : start + PAGE]]
-    )
+"""Commits that a page has room for, in its chart and its table."""
 
 
 def history(standing: Standing) -> History | None:

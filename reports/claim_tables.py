@@ -172,7 +172,7 @@ def across(standing: Standing) -> Table:
     label = standing.leading[0] if standing.leading else ""
     rows = tuple(_across_row(moment, label) for moment in reversed(standing.history))
     caption = f"Verdict and runtime across commits at tier {standing.tier}, newest first"
-    return Table("across", caption, head, rows, limit=claim_history.PAGE)
+    return Table("across", caption, head, rows, claim_history.PAGE, further="Older commits")
 
 
 def _across_row(moment: Moment, label: str) -> tuple[Cell, ...]:

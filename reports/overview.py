@@ -344,7 +344,8 @@ def _commits(commits: Sequence[Commit], compared: Callable[[str, str], str | Non
         for last, commit in reversed(list(zip(before, commits, strict=False)))
     )
     head = tables.columns("commit", "date", "subject", "comparison")
-    return Table("commits", "Commits that something was measured at, newest first", head, rows)
+    caption = "Commits that something was measured at, newest first"
+    return Table("commits", caption, head, rows, claim_history.PAGE, further="Older commits")
 
 
 def _comparison(

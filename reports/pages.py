@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from itertools import count
@@ -31,7 +32,7 @@ from . import (
     words,
 )
 from .figures import Figure
-from .tables import Table
+from .tables import Part, Table
 from .thresholds import Overridden
 from .views import Report
 
@@ -136,6 +137,9 @@ def _page(
         linked[stem] = table
         return root + stem
 
+    def further(table: Table) -> str:
+        return root + _part_file(file, tables.parts(table)[0])
+
     text = environment.get_template(template).render(
         **_frame(),
         **shown,
@@ -144,11 +148,40 @@ def _page(
         lacking=charts.lacking(),
         draw=drawn,
         data=data,
+        further=further,
     )
     for stem, table in linked.items():
         _write(out / f"{stem}.csv", tables.as_csv(table))
         _write(out / f"{stem}.json", tables.as_json(table))
+        for part in tables.parts(table):
+            _part(out, file, stem, part, stamp)
     return _write(out / file, text)
+
+
+def _part(out: Path, whole: str, stem: str, part: Part, stamp: tuple[tuple[str, str], ...]) -> None:
+    """Write a page of the rows that a page has no room for; their data lie with that page's."""
+    file = _part_file(whole, part)
+    before = replace(part, number=part.number - 1)
+    pages = [("Newer", "prev", _part_file(whole, before) if before.number > 1 else whole)]
+    if part.last < len(part.table.rows):
+        after = replace(part, number=part.number + 1)
+        pages.append((part.table.further, "next", _part_file(whole, after)))
+    text = environment.get_template("part.html.j2").render(
+        **_frame(),
+        root="../" * file.count("/"),
+        stamp=stamp,
+        lacking="",
+        page=part,
+        of=whole.removesuffix(".html"),
+        whole=whole,
+        stem=stem,
+        pages=pages,
+    )
+    _write(out / file, text)
+
+
+def _part_file(whole: str, part: Part) -> str:
+    return f"{whole.removesuffix('.html')}/{words.slug(part.table.name)}-{part.number}.html"
 
 
 @cache

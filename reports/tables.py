@@ -6,9 +6,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from claimbench.suite.definitions import Scalar
 from claimbench.suite.rules import Outcome
@@ -44,18 +44,19 @@ class Table:
     Attributes:
         name: part of the page's anchors and of the file names.
         limit: how many rows the page shows; the files have them all.
-        files: whether it has files; the rows of a further page stand in those of the first.
+        further: what a link to the rows that it has no room for is called; empty where they stand
+            in the files alone.
     """
 
     name: str
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: Sequence[tuple[Cell, ...]]
     limit: int = 400
-    files: bool = True
+    further: str = ""
 
     @property
-    def shown(self) -> tuple[tuple[Cell, ...], ...]:
+    def shown(self) -> Sequence[tuple[Cell, ...]]:
         """What the page has room for; a column that says nothing in any row is left out."""
         kept = self._kept
         return tuple(tuple(row[place] for place in kept) for row in self.rows[: self.limit])
@@ -79,6 +80,60 @@ class Table:
         if len(self.rows) <= self.limit:
             return ""
         return f"The first {self.limit:,} of {len(self.rows):,} rows; the files have them all."
+
+
+class Made(Sequence[tuple[Cell, ...]]):
+    """Rows made when they are asked for: of every time of a long history there are very many."""
+
+    def __init__(self, make: Callable[[Any], tuple[Cell, ...]], items: Sequence[Any]):
+        self._make, self._items = make, items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[Cell, ...]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[tuple[Cell, ...]]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return tuple(map(self._make, self._items[place]))
+        return self._make(self._items[place])
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a table for which its own page has no room, on a page of their own.
+
+    Attributes:
+        number: 2 for the first that is not the table's own page.
+        first, last: the rows that it has, counted from 1.
+    """
+
+    table: Table
+    number: int
+    first: int
+    last: int
+
+    @property
+    def rows(self) -> Sequence[tuple[Cell, ...]]:
+        return self.table.rows[self.first - 1 : self.last]
+
+    @property
+    def title(self) -> str:
+        count = len(self.table.rows)
+        return f"{self.table.caption}: rows {self.first:,} to {self.last:,} of {count:,}"
+
+
+def parts(table: Table) -> list[Part]:
+    """The rows beyond the limit, where they are to have pages."""
+    if not table.further:
+        return []
+    starts = range(table.limit, len(table.rows), table.limit)
+    return [
+        Part(table, number, start + 1, min(start + table.limit, len(table.rows)))
+        for number, start in enumerate(starts, start=2)
+    ]
 
 
 def text(content: str, href: str = "") -> Cell:

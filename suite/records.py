@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json
@@ -248,7 +248,7 @@ def _lines(path: Traversable, starts: Iterable[int] | None = None) -> Iterator[L
         ) from None
 
 
-def _all_lines(path: Traversable, file: BinaryIO) -> Iterator[Line]:
+def _all_lines(path: Traversable, file: IO[bytes]) -> Iterator[Line]:
     start = 0
     while content := file.readline(LONGEST):
         # Only a line that ends in a newline was written whole; a killed run may leave half a one.

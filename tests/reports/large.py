@@ -22,7 +22,12 @@ from claimbench.suite.records import Measured, Record
 
 from . import asv_files, synthetic
 
-KERNELS = ("ntk_gram", "cntk_gram", "empirical_ntk_gram", "coates_ng_features", "saliency_mask")
+SHAPES: dict[str, Any] = {
+    "ntk_gram": {"inputs": {"x1": [64, 8]}, "arguments": {"depth": 2}},
+    "cntk_gram": {"inputs": {"x1": [8, 1, 8, 8]}, "arguments": {"depths": [2, 5], "windows": [0]}},
+}
+KERNELS = (*SHAPES, "their_gram", "his_gram", "her_gram")
+"""The last three come with no package that is here: a report has pages for them all the same."""
 BACKENDS = {"reference": 0.5, "torch": 0.06, "numba": 0.03, "cpu": 0.01}
 START = datetime(2023, 1, 2, 12, tzinfo=UTC)
 HOSTS = ("box", "tower", "laptop", "cluster")
@@ -61,14 +66,15 @@ def write(folder: Path, commits: int, claims: int, machines: int = 2, seed: int 
 
 def claim(place: int) -> Claim:
     """Claims of three forms by turns, as small at their smoke tier as the suite's own are."""
-    form = _FORMS[place % len(_FORMS)]
+    form, kernel = _FORMS[place % len(_FORMS)], KERNELS[place % len(KERNELS)]
     plain = synthetic.claim().tiers
     smoke = plain["smoke"].model_dump(mode="json") | form["smoke"]
     quick = plain["quick"].model_dump(mode="json")
     return synthetic.claim(
         id=f"large{2000 + place}_claim_{place}",
         title=f"Claim {place}: the kernel beats the forest",
-        kernel=KERNELS[place % len(KERNELS)],
+        kernel=kernel,
+        shapes={"small": {"tier": "smoke", **SHAPES.get(kernel, SHAPES["ntk_gram"])}},
         tiers={"smoke": smoke, "quick": quick},
         **{key: value for key, value in form.items() if key != "smoke"},
     )
