@@ -8,6 +8,7 @@ none of them.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -101,6 +102,7 @@ def entries(inputs: Inputs) -> int:
 
 def _beside(kernel: str) -> ModuleType | None:
     package = KERNELS[kernel].reference.__module__
-    if find_spec(".shapes", package) is None:
+    # Another distribution's kernel may be a plain module, which has nothing beside it.
+    if not hasattr(sys.modules[package], "__path__") or find_spec(".shapes", package) is None:
         return None
     return importlib.import_module(".shapes", package)

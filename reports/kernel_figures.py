@@ -9,7 +9,6 @@ images, and its mark is hollow.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,8 +89,7 @@ def _own(kernel: str) -> Iterator[tuple[str, Asked]]:
     if kernel not in KERNELS:
         return
     for tier, of in (("standard", shapes.standard), ("sweep", shapes.sweep)):
-        with suppress(ModuleNotFoundError):  # a kernel that is a module has no folder for shapes
-            yield from ((f"{tier}.{label}", shape) for label, shape in of(kernel).items())
+        yield from ((f"{tier}.{label}", shape) for label, shape in of(kernel).items())
 
 
 def of_bench(compared: Compared, known: Mapping[str, Asked]) -> Iterator[Measure]:

@@ -9,7 +9,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from claimbench.kernels import KERNELS, Backend, Kernel, NoBackend, backends_used, ntk_gram, using
+from claimbench.kernels import (
+    KERNELS,
+    Backend,
+    Kernel,
+    NoBackend,
+    backends_used,
+    ntk_gram,
+    shapes,
+    using,
+)
 
 
 def _validate(x: np.ndarray, *, power: int = 1) -> None:
@@ -120,3 +129,9 @@ def test_importing_the_kernels_imports_no_backend() -> None:
         "assert not {'numba', 'torch', 'triton'} & set(sys.modules), 'a backend was imported'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_kernel_that_is_a_plain_module_has_no_shapes_of_its_own(kernel: Kernel) -> None:
+    assert shapes.standard(kernel.name) == {}
+    assert shapes.sweep(kernel.name) == {}
+    assert shapes.work(kernel.name, {"x": (3,)}, {}, itemsize=4) is None
