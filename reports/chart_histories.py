@@ -19,7 +19,8 @@ def history(figure: History) -> str:
     alt = altair()
     commits = tuple(words.inert(commit) for commit in figure.commits)
     rows = [_panel(figure, panel, commits, n) for n, panel in enumerate(figure.panels)]
-    return svg(alt.vconcat(*rows, spacing=14).resolve_scale(color="independent", strokeDash="independent"))
+    apart = {"color": "independent", "strokeDash": "independent"}
+    return svg(alt.vconcat(*rows, spacing=14).resolve_scale(**apart))
 
 
 def _panel(figure: History, panel: Panel, commits: Sequence[str], place: int) -> Any:
