@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from statistics import fmean
@@ -67,7 +67,13 @@ def twins(
     return [Twin(cell, before.get(cell.digest), after.get(cell.digest)) for cell in expected]
 
 
-def lines(claim: Claim, tier: TierName, found: Sequence[Twin]) -> Iterator[Line]:
+Judged = Callable[[Claim, TierName, Sequence[Record]], Verdict]
+"""Gives the verdict on a claim from records of one commit."""
+
+
+def lines(
+    claim: Claim, tier: TierName, found: Sequence[Twin], judged: Judged = judge
+) -> Iterator[Line]:
     """What can be said of a claim's cells and verdict, without its metrics."""
     yield from _of_cells(claim, found)
     yield from _other_data(claim, found)
@@ -75,7 +81,7 @@ def lines(claim: Claim, tier: TierName, found: Sequence[Twin]) -> Iterator[Line]
     lacking = list(_missing_points(claim, found))
     yield from lacking
     if not lacking and all(twin.both and twin.same_data for twin in found):
-        yield _verdict(claim, tier, found)
+        yield _verdict(claim, tier, found, judged)
 
 
 def _line(
@@ -305,9 +311,9 @@ def _of_series(one: Series, p: float | None) -> Line:
     )
 
 
-def _verdict(claim: Claim, tier: TierName, found: Sequence[Twin]) -> Line:
+def _verdict(claim: Claim, tier: TierName, found: Sequence[Twin], judged: Judged) -> Line:
     pairs = [pair for twin in found for pair in twin.both]
-    before, after = (judge(claim, tier, list(side)) for side in zip(*pairs, strict=True))
+    before, after = (judged(claim, tier, list(side)) for side in zip(*pairs, strict=True))
     step = FROM_BEST.index(after.outcome) - FROM_BEST.index(before.outcome)
     kind: Kind = "worse" if step > 0 else "better" if step < 0 else "unchanged"
     reason = f"verdict {before.outcome} -> {after.outcome}{_why(before, after)}"

@@ -7,7 +7,7 @@ what the gate says of the same two commits, tier and results.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from claimbench.suite.definitions import Claim, TierName
@@ -113,6 +113,10 @@ class Measured:
             self.verdicts[key] = judge(claim, tier, own)
         return self.verdicts[key]
 
+    def judged(self, claim: Claim, tier: TierName, records: Sequence[Record]) -> Verdict:
+        """The same, for the gate, which asks with the records of one commit at hand."""
+        return self.verdict(claim, tier, records[0].provenance.commit)
+
 
 def pair_page(
     pair: Pair,
@@ -126,9 +130,10 @@ def pair_page(
     records = [*measured.records[base], *measured.records[head]]
     timings = measured.timings[base], measured.timings[head]
     shared = gate.common_tier(records, base, head)
-    tier = shared or gate._smallest_tier(claims)
+    tier = shared or gate.smallest_tier(claims)
     turns = chosen.turns.get(pair.names)
-    said = gate.compare(claims, records, [*timings[0], *timings[1]], base, head, tier, turns)
+    both = [*timings[0], *timings[1]]
+    said = gate.compare(claims, records, both, base, head, tier, turns, measured.judged)
     counts = Counter(line.kind for line in said.lines)
     own = Judge(turns, claims) if turns else None
 

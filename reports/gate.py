@@ -34,10 +34,12 @@ from pathlib import Path
 from claimbench.suite import records as record_files
 from claimbench.suite.definitions import TIERS, Claim, TierName
 from claimbench.suite.records import Record
+from claimbench.suite.verdicts import judge
 
 from . import claim_results, kernel_times, outputs
 from .asv_results import Timing
 from .asv_results import timings as asv_timings
+from .claim_results import Judged
 from .comparison import Allowed, Comparison, Line, in_order, status
 from .history import DIRTY, UsageError, resolve
 from .rounds import Judge, Rounds
@@ -56,21 +58,25 @@ def compare(
     head: str,
     tier: TierName,
     rounds: Rounds | None = None,
+    judged: Judged = judge,
 ) -> Comparison:
-    """Hold head against base at one tier, by the rule above. Reads no file and runs nothing."""
+    """Hold head against base at one tier, by the rule above. Reads no file and runs nothing.
+
+    `judged` gives verdicts; who compares many pairs of commits need not remake them for each.
+    """
     expected = [claim for claim in claims if tier in claim.tiers]
     lines: list[Line] = [] if expected else [_nothing(tier)]
     family: list[claim_results.Series] = []
     for claim in expected:
         found = claim_results.twins(claim, tier, records, base, head)
-        lines += claim_results.lines(claim, tier, found)
+        lines += claim_results.lines(claim, tier, found, judged)
         family += claim_results.series(claim, found)
-    judged, notes = claim_results.metric_lines(family)
-    lines += [*judged, *_vanished(records, base, tier, expected)]
-    judge = None if rounds is None else Judge(rounds, claims)
+    metrics, notes = claim_results.metric_lines(family)
+    lines += [*metrics, *_vanished(records, base, tier, expected)]
+    of_rounds = None if rounds is None else Judge(rounds, claims)
     for claim in claims:
-        lines += kernel_times.lines(claim, timings, base, head, judge)
-    notes = [*notes, *kernel_times.notes(judge, lines)]
+        lines += kernel_times.lines(claim, timings, base, head, of_rounds)
+    notes = [*notes, *kernel_times.notes(of_rounds, lines)]
     return Comparison(base=base, head=head, tier=tier, lines=in_order(lines), notes=tuple(notes))
 
 
@@ -80,7 +86,7 @@ def _vanished(
     """Claims that base has records of and that nothing defines any more."""
     measured = {r.claim for r in records if (r.provenance.commit, r.tier) == (base, tier)}
     for claim in sorted(measured - {claim.id for claim in expected}):
-        reason = f"{claim}: measured at base, and no claim file has it at tier {tier} any more"
+        reason = f"{claim}: measured at base, and no claim file that is followed has tier {tier} now"
         yield _not_measured(claim, "definition", reason)
 
 
@@ -102,7 +108,7 @@ def common_tier(records: Sequence[Record], base: str, head: str) -> TierName | N
     return max(shared, key=TIERS.index, default=None)
 
 
-def _smallest_tier(claims: Sequence[Claim]) -> TierName:
+def smallest_tier(claims: Sequence[Claim]) -> TierName:
     return next((tier for tier in TIERS if any(tier in c.tiers for c in claims)), TIERS[0])
 
 
@@ -129,7 +135,7 @@ def run(
     before, after = resolve(base, known), resolve(head, known)
     if before == after:
         raise UsageError(f"{base!r} and {head!r} are one commit; name two to compare")
-    chosen = tier or common_tier(records, before, after) or _smallest_tier(claims)
+    chosen = tier or common_tier(records, before, after) or smallest_tier(claims)
     rounds = read_rounds(results, before, after)
     comparison = compare(claims, records, timings, before, after, chosen, rounds)
     notes = [*notes, *comparison.notes, *_advice(comparison, known)]
