@@ -86,7 +86,7 @@ def _vanished(
     """Claims that base has records of and that nothing defines any more."""
     measured = {r.claim for r in records if (r.provenance.commit, r.tier) == (base, tier)}
     for claim in sorted(measured - {claim.id for claim in expected}):
-        reason = f"{claim}: measured at base, and no claim file that is followed has tier {tier} now"
+        reason = f"{claim}: measured at base, and no claim file followed now has tier {tier}"
         yield _not_measured(claim, "definition", reason)
 
 
