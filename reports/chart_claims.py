@@ -19,7 +19,7 @@ def curves(figure: Curves) -> str:
     keyed = by_series(figure, figure.points)
     base = alt.Chart().encode(x=_axis(figure), color=keyed["color"])
     layers = alt.layer(
-        base.mark_area(opacity=0.16).encode(y=alt.Y("low:Q").title(figure.y), y2="high:Q"),
+        base.mark_area(opacity=0.16).encode(y=alt.Y("low:Q").title(figure.y), y2=alt.Y2("high:Q")),
         base.mark_line(strokeWidth=1.8).encode(y=y, strokeDash=keyed["strokeDash"]),
         marks(base, size=28).encode(y=y),
         data=data(figure.points),
@@ -87,8 +87,8 @@ def plane(figure: Plane) -> str:
         alt.Y("y:Q", title=words.inert(figure.y), scale=up),
         color=by_series(figure, points, legend=False)["color"],
     )
-    wide = base.mark_rule(opacity=0.55).encode(alt.X("left:Q"), x2="right:Q")
-    high = base.mark_rule(opacity=0.55).encode(y=alt.Y("low:Q"), y2="high:Q")
+    wide = base.mark_rule(opacity=0.55).encode(alt.X("left:Q"), x2=alt.X2("right:Q"))
+    high = base.mark_rule(opacity=0.55).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
     names = base.mark_text(align="left", baseline="top", fontSize=11).encode(
         alt.X("label_x:Q"), alt.Y("label_y:Q"), text="series:N"
     )
@@ -182,7 +182,7 @@ def curve_panels(figure: CurvePanels) -> str:
     layers = alt.layer(
         base.transform_filter("datum.faint").mark_line(color=INK, strokeWidth=1, opacity=0.4)
         .encode(strokeDash=dash),
-        own.mark_area(opacity=0.2).encode(alt.Y("low:Q"), y2="high:Q"),
+        own.mark_area(opacity=0.2).encode(alt.Y("low:Q"), y2=alt.Y2("high:Q")),
         own.mark_line(strokeWidth=1.6).encode(strokeDash=dash),
         marks(own, size=12).encode(),
     ).properties(width=150, height=105)  # fmt: skip

@@ -96,7 +96,9 @@ def told(head: str, text: str, value: float | None = None) -> str:
 
 def marks(base: Any, **style: Any) -> Any:
     """Points that tell what they are; all other marks are silent."""
-    return base.mark_point(filled=True, opacity=1, aria=True, **style).encode(description="told:N")
+    return base.mark_point(filled=True, opacity=1, aria=True, **style).encode(
+        description=altair().Description("told:N")
+    )
 
 
 def hue(figure: Figure, series: str) -> int:

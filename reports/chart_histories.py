@@ -40,7 +40,7 @@ def _panel(figure: History, panel: Panel, commits: Sequence[str], place: int) ->
         x=x, y=y, color=keyed["color"]
     )
     layers = [
-        base.mark_rule(strokeWidth=1.4, opacity=0.6).encode(y=low, y2="high:Q"),
+        base.mark_rule(strokeWidth=1.4, opacity=0.6).encode(y=low, y2=alt.Y2("high:Q")),
         base.mark_line(strokeWidth=1.6).encode(strokeDash=keyed["strokeDash"]),
         marks(base, size=34 if len(commits) <= 2 * NAMED else 14),
     ]
@@ -68,7 +68,7 @@ def spark(figure: Spark) -> str:
     base = alt.Chart(data(figure.points, figure.heads)).encode(x=x, y=y)
     hue = "var(--hue-0)"
     layers = [
-        base.mark_rule(strokeWidth=1.5, opacity=0.55, color=hue).encode(y=low, y2="high:Q"),
+        base.mark_rule(strokeWidth=1.5, opacity=0.55, color=hue).encode(y=low, y2=alt.Y2("high:Q")),
         base.mark_line(strokeWidth=1.2, color=hue),
         marks(base, size=16, color=hue),
     ]
@@ -102,7 +102,7 @@ def interval(figure: Interval) -> str:
     limit = alt.Chart(alt.Data(values=[{"x": figure.threshold}]))
     layers = [
         limit.mark_rule(strokeDash=[3, 3], strokeWidth=1, color=INK).encode(x=x),
-        base.mark_rule(strokeWidth=3, opacity=0.45, color=hue).encode(x=start, x2="high:Q"),
+        base.mark_rule(strokeWidth=3, opacity=0.45, color=hue).encode(x=start, x2=alt.X2("high:Q")),
         marks(base, size=46, color=hue).encode(x=x),
     ]
     if theirs:

@@ -51,7 +51,7 @@ def _against_work(figure: Sizes, quantity: Quantity, place: int) -> Any:
     keyed = by_series(figure, every)
     base = alt.Chart(_data(figure, quantity.marks)).encode(x=x, color=keyed["color"])
     layers = [
-        base.mark_rule(strokeWidth=1.4, opacity=0.6).encode(y=low, y2="high:Q"),
+        base.mark_rule(strokeWidth=1.4, opacity=0.6).encode(y=low, y2=alt.Y2("high:Q")),
         base.mark_line(strokeWidth=1.6).encode(y=y, strokeDash=keyed["strokeDash"]),
         _dressed(base).encode(y=y),
     ]
@@ -93,7 +93,7 @@ def _panel(figure: Dots, quantity: Quantity, order: Sequence[str], place: int) -
     base = alt.Chart(_data(figure, quantity.marks)).encode(y=y)
     bar = alt.Stroke("hue:N", scale=None)
     layers = [
-        base.mark_rule(strokeWidth=1.6, opacity=0.6).encode(x=low, x2="high:Q", stroke=bar),
+        base.mark_rule(strokeWidth=1.6, opacity=0.6).encode(x=low, x2=alt.X2("high:Q"), stroke=bar),
         _dressed(base).encode(x=x),
     ]
     if quantity.line:

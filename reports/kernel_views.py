@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ from .tables import Cell, Table
 
 if TYPE_CHECKING:
     from claimbench.suite.kernel_bench import BenchRecord
+
+
+PAGE, PANELS, MARKS = 100, 12, 1200
+"""Commits, shapes and points that a chart has room for: a mark is half a kilobyte."""
 
 
 @dataclass(frozen=True)
@@ -463,29 +468,42 @@ def _histories(
 
     A single commit is no history: the tables have it.
     """
-    for machine in dict.fromkeys(t.machine for t in timings):
-        own = [t for t in timings if t.machine == machine and _known(t)]
-        at = {t.commit for t in own}
-        timed = [commit for commit in commits if commit.sha in at]
-        shapes = dict.fromkeys((t.claim, t.shape) for t in own)
-        panels = tuple(_panel(claim, shape, own, timed) for claim, shape in shapes)
+    of_machine: dict[str, list[Timing]] = defaultdict(list)
+    for t in timings:
+        if _known(t):
+            of_machine[t.machine].append(t)
+    for machine, found in of_machine.items():
+        at = {t.commit for t in found}
+        timed = [commit for commit in commits if commit.sha in at][-PAGE:]
+        recent = {commit.sha for commit in timed}
+        of_shape: dict[tuple[str, str], list[Timing]] = defaultdict(list)
+        for t in found:
+            if t.commit in recent:
+                of_shape[t.claim, t.shape].append(t)
+        panels = _with_room([_panel(*shape, own, timed) for shape, own in of_shape.items()])
         if panels and len(timed) > 1:
             yield History(
                 title=f"Time of {name} across commits on {machine}",
                 note="Medians in seconds; bands are the quartiles of the samples.",
                 hues=hues,
                 commits=tuple(commit.short for commit in timed),
-                panels=panels[:12],
+                panels=panels,
                 heads=heads(timed),
             )
+
+
+def _with_room(panels: Sequence[Panel]) -> tuple[Panel, ...]:
+    """Those that a page has room for, at least one."""
+    marks = accumulate(len(panel.points) for panel in panels)
+    shown = sum(total <= MARKS for total in marks)
+    return tuple(panels[: min(max(shown, 1), PANELS)])
 
 
 def _panel(claim: str, shape: str, timings: Sequence[Timing], commits: Sequence[Commit]) -> Panel:
     short = {commit.sha: commit.short for commit in commits}
     groups: dict[tuple[str, str], list[Timing]] = defaultdict(list)
     for t in timings:
-        if (t.claim, t.shape) == (claim, shape):
-            groups[t.commit, t.backend].append(t)
+        groups[t.commit, t.backend].append(t)
     points = [
         Point(backend, short[commit], *_mean(found)) for (commit, backend), found in groups.items()
     ]

@@ -10,7 +10,7 @@ from claimbench.suite.verdicts import Verdict
 
 from . import claim_tables, words
 from .history import Commit
-from .standings import Standing, Standings
+from .standings import Moment, Standing, Standings
 
 
 def as_json(found: Sequence[Standings], commits: Sequence[Commit]) -> dict[str, Any]:
@@ -40,9 +40,17 @@ def _standing(standings: Standings, standing: Standing) -> dict[str, Any]:
         "page": claim_tables.page_of(standings, standing),
         "commit": standing.shown.commit.sha,
         **_verdict(standing.verdict),
-        "history": [
-            {"commit": moment.commit.sha, **_verdict(moment.verdict)} for moment in standing.history
-        ],
+        "history": list(map(_moment, standing.history)),
+    }
+
+
+def _moment(moment: Moment) -> dict[str, Any]:
+    """What a history has of a commit; all of it is in the records."""
+    verdict = moment.verdict
+    return {
+        "commit": moment.commit.sha,
+        "outcome": str(verdict.outcome),
+        "findings": {label: _estimate(f) for label, f in verdict.findings.items()},
     }
 
 
@@ -60,17 +68,22 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    low, high = map(_number, finding.interval)
     return {
-        "outcome": str(finding.outcome),
-        "effect": _number(finding.effect),
-        "interval": [low, high],
-        "n": finding.n,
+        **_estimate(finding),
         "over": finding.over,
         "unit": finding.unit,
         "threshold": finding.threshold,
         "against": finding.against,
         "tests": {name: _number(value) for name, value in finding.tests.items()},
+    }
+
+
+def _estimate(finding: Finding) -> dict[str, Any]:
+    return {
+        "outcome": str(finding.outcome),
+        "effect": _number(finding.effect),
+        "interval": [_number(end) for end in finding.interval],
+        "n": finding.n,
     }
 
 

@@ -31,7 +31,7 @@ def inert(text: str) -> str:
     A right-to-left override would let a name rearrange what stands beside it, and SVG has no way
     to say a control character.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     return "".join(_shown(character) for character in text)
 
