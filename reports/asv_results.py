@@ -172,7 +172,7 @@ def _of_benchmark(
         return
     errors = rows.get(f"{stem}.track_error")
     error_of = _cells(errors) if errors else {}
-    hardware, committed = _hardware(file), datetime.fromtimestamp(file.date / 1000, UTC)
+    hardware, committed = _hardware(file), _moment(file.date)
     for params, cell in _cells(rows[name]).items():
         named = dict(zip(benchmark.param_names, map(_literal, params), strict=True))
         claim, shape = _halves(named["shape"])
@@ -198,6 +198,13 @@ def _of_benchmark(
             hardware=hardware,
             committed=committed,
         )
+
+
+def _moment(milliseconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as e:
+        raise ValueError(f"date: {e}") from None
 
 
 def _cells(row: _Row) -> dict[tuple[str, ...], _Cell]:

@@ -98,7 +98,7 @@ def _log(names: Sequence[str]) -> list[Commit]:
 def _logged(line: str) -> Commit:
     sha, short, rest = line.split(_FIELD, 2)
     subject, _, date = rest.rpartition(_FIELD)
-    return Commit(sha, short, subject, datetime.fromisoformat(date))
+    return Commit(sha, short, subject, _moment(date))
 
 
 def resolve(name: str, known: Collection[str] = ()) -> str:

@@ -117,9 +117,10 @@ def published_by_asv(asv_results: Path | None) -> Path | None:
 
 
 def write_report(
-    report: Report, out: Path, draw: Draw = charts.draw, asv_pages: Path | None = None
+    report: Report, out: Path, draw: Draw | None = None, asv_pages: Path | None = None
 ) -> Path:
     """Write all pages and the data beside them; returns the path of the first page."""
+    draw = draw or charts.draw
     asv = relpath(asv_pages, out).replace(os.sep, "/") if asv_pages else ""
     stamp = report.index.stamp
     first = _page(out, "index.html", "index.html.j2", stamp, draw, index=report.index,

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
+from pydantic_core import from_json
 
 from claimbench.suite.definitions import Claim, Definition, Scalar
 from claimbench.suite.records import RecordError
@@ -100,7 +101,7 @@ def read(results: Path, base: str, head: str) -> Rounds | None:
     if not file.exists():
         return None
     try:
-        found = Rounds.model_validate(json.loads(file.read_bytes()))
+        found = Rounds.model_validate(from_json(file.read_bytes()))
         if (found.base, found.head) != (base, head):
             raise ValueError(f"it is of {found.base} and {found.head}")
     except ValueError as e:

