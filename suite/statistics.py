@@ -200,6 +200,7 @@ def win_tie_loss(gaps: Sequence[float]) -> dict[str, float]:
     }
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def paired_tests(gaps: Sequence[float]) -> dict[str, float]:
     """Wins, ties and losses, and Wilcoxon's signed-rank p-value, two-sided, zeros split.
 
