@@ -187,20 +187,24 @@ def _rule(label: str, call: Call, finding: Finding | None, verdict: Verdict) -> 
 
 
 def _found(finding: Finding, call: Call) -> list[tuple[str, str]]:
-    side = "below" if "below" in call.arguments else "above"
-    plain = "below" in call.arguments
-    wanted = (
-        words.number(finding.threshold) if plain else words.effect(finding.threshold, finding.unit)
-    )
     found = [
         ("Effect", words.effect(finding.effect, finding.unit)),
         ("95% interval", words.interval(*finding.interval, finding.n, finding.unit)),
         ("n", f"{finding.n:,} {finding.over}"),
-        ("Supported if the interval is", f"{side} {wanted}"),
+        ("Supported if the interval is", _wanted(finding, call)),
     ]
     if finding.against:
         found.append(("Against", finding.against))
     return [*found, *_tests(finding.tests)]
+
+
+def _wanted(finding: Finding, call: Call) -> str:
+    above, below = (call.arguments.get(end) for end in ("above", "below"))
+    if below is None:
+        return f"above {words.effect(finding.threshold, finding.unit)}"
+    if above is None:
+        return f"below {words.number(finding.threshold)}"
+    return f"between {words.number(above)} and {words.number(below)}"
 
 
 def _tests(found: Mapping[str, float]) -> list[tuple[str, str]]:
