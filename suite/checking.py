@@ -214,7 +214,7 @@ def _rule(tables: Mapping[str, Any], label: str, call: Call) -> Iterator[Problem
     for key in ("metric", "x", "y"):
         if key in call.arguments:
             yield from _known(tables, "metrics", call.arguments[key], (*where, key))
-    for key in ("better", "worse", "of"):
+    for key in ("better", "worse", "of", "steadier", "than"):
         for selector in _selectors(call.arguments.get(key, [])):
             yield from _known(tables, "methods", selector, (*where, key))
     if call.name == "exponent" and not {"above", "below"} & call.arguments.keys():

@@ -61,12 +61,18 @@ def _stratified(y: Indices, folds: int, seed: int) -> list[tuple[Indices, Indice
 
 
 @protocol(axes=("n",))
-def few_samples(data: Data, trial: int, *, n: Sequence[int], test: int) -> tuple[Part, ...]:
+def few_samples(
+    data: Data, trial: int, *, n: Sequence[int], test: int, inner: int = 0
+) -> tuple[Part, ...]:
     """Class-balanced draws of n training samples, tested on `test` others.
 
     The draw of a larger n holds that of a smaller one. Training samples come from the published
     training split and test samples from the test split where the data have them; the test samples
     are drawn afresh in each trial, and are the same for every n.
+
+    Args:
+        inner: stratified folds of the draw itself, on which hyper-parameters are selected; none
+            where 0. Two folds of one sample a class have no class in common.
     """
     rng = np.random.default_rng(trial)
     pool, held_out = _pools(data, rng)
@@ -78,8 +84,18 @@ def few_samples(data: Data, trial: int, *, n: Sequence[int], test: int) -> tuple
     parts = []
     for size in n:
         train = _first(order, size, f"{data.name} has no {size} balanced training samples")
-        parts.append(Part({"n": size}, (Fold(train, chosen),)))
+        cut = _stratified(data.y[train], inner, trial) if inner else []
+        selection = tuple((train[fit], train[validate]) for fit, validate in cut)
+        parts.append(Part({"n": size}, (Fold(train, chosen, selection),)))
     return tuple(parts)
+
+
+@protocol()
+def published_split(data: Data, trial: int) -> tuple[Part, ...]:
+    """All published training samples and all published test samples; every trial is the same."""
+    if "train" not in data.splits:
+        raise UnfitData(f"{data.name} has no published training and test samples")
+    return (Part({}, (Fold(data.splits["train"][0], data.splits["test"][0]),)),)
 
 
 @protocol()

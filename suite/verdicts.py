@@ -73,7 +73,11 @@ def judge(
 
 
 def matching(expected: Sequence[Cell], records: Sequence[Record]) -> dict[str, Record]:
-    """The newest record of each expected cell, by its digest; a success stands over an error."""
+    """The newest record of each expected cell, by its digest; a success stands over an error.
+
+    The digest holds what a method and a protocol are and not what a claim calls them: a record made
+    under an older label comes back under the present one.
+    """
     claims = {cell.claim.id for cell in expected}
     wanted = {cell.digest for cell in expected}
     found: dict[str, Record] = {}
@@ -82,7 +86,17 @@ def matching(expected: Sequence[Cell], records: Sequence[Record]) -> dict[str, R
             known = found.get(record.cell)
             if known is None or known.error or not record.error:
                 found[record.cell] = record
-    return {cell.digest: found[cell.digest] for cell in expected if cell.digest in found}
+    return {
+        cell.digest: _labelled(found[cell.digest], cell)
+        for cell in expected
+        if cell.digest in found
+    }
+
+
+def _labelled(record: Record, cell: Cell) -> Record:
+    if (record.method, record.protocol) == (cell.method, cell.protocol):
+        return record
+    return record.model_copy(update={"method": cell.method, "protocol": cell.protocol})
 
 
 def _together(findings: dict[str, Finding]) -> Outcome:

@@ -1,4 +1,4 @@
-"""Support vector machines and kernel regression; solvers are scikit-learn's and scipy's."""
+"""Support vector machines with the NTK and with plain kernels; the solver is scikit-learn's."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from claimbench.kernels import cntk_gram, ntk_gram, ntk_variants
+from claimbench.kernels import ntk_gram, ntk_variants
 
-from ..definitions import Scalar
-from ..evaluation import Indices, Part, Score, Trial, cross_validated, method, standardised
+from ..evaluation import Indices, Part, Score, Trial, cross_validated, method
 
 C_OF_THE_STUDY = tuple(10.0**k for k in range(-2, 5))
 """The grid of the released UCI code."""
@@ -272,98 +271,3 @@ def linear_svm(
 def _squared_distances(x: Float[np.ndarray, "n p"]) -> Gram:
     norms = (x * x).sum(axis=1)
     return np.maximum(norms[:, None] + norms - 2 * x @ x.T, 0)
-
-
-@method(axes=("get", "depth", "window", "flip"))
-def cntk_regression(
-    trial: Trial,
-    *,
-    get: Sequence[str],
-    depth: Sequence[int],
-    window: Sequence[int | str],
-    flip: Sequence[bool],
-    ridge: float,
-    unit_diagonal: bool,
-    frozen_ends: bool = False,
-) -> Iterator[Score]:
-    """Kernel regression with the CNTK or CNN-GP, all variants from one pass over the image pairs.
-
-    Args:
-        get: `ntk` for the CNTK, `nngp` for the CNN-GP.
-        depth: numbers of convolution layers, each with a ReLU.
-        window: half-widths c of local average pooling; 0 is none, `gap` global.
-        flip: averaged with the mirrored image or not.
-        ridge: added to the diagonal; 0 interpolates.
-        unit_diagonal: normalise the kernel to k(x, x) = 1 first.
-
-    Source: Li et al. 2019, arXiv:1911.00809, section 6 (ridge 5e-5, unit diagonal); Arora et al.
-    2019, arXiv:1904.11955, appendix A (no ridge, no normalisation, frozen ends for GAP).
-    """
-    arguments: dict[str, Any] = {
-        "get": get,
-        "depths": depth,
-        "windows": window,
-        "flips": flip,
-        "frozen_ends": frozen_ends,
-    }
-    variants: list[dict[str, Scalar]] = [
-        dict(zip(("flip", "get", "depth", "window"), values, strict=True))
-        for values in product(flip, get, depth, window)
-    ]
-    train = max((part.folds[0].train for part in trial.parts), key=len)
-    test = trial.parts[0].folds[0].test
-    x = standardised(trial.data.x, train).astype(np.float32)
-    among = on_device(trial.device, cntk_gram, x[train], **arguments)
-    across = on_device(trial.device, cntk_gram, x[test], x[train], **arguments)
-    for part in trial.parts:
-        size = len(part.folds[0].train)  # the larger draw begins with the smaller
-        for index, variant in enumerate(variants):
-            accuracy = _regression(
-                _matrix(among, index)[:size, :size],
-                _matrix(across, index)[:, :size],
-                trial.data.y[train[:size]],
-                trial.data.y[test],
-                ridge,
-                unit_diagonal,
-            )
-            yield Score({"accuracy": accuracy}, part.at, variant)
-
-
-def on_device(
-    device: str, kernel: Callable[..., Any], *arrays: np.ndarray, **arguments: Any
-) -> Any:
-    """Call a kernel with NumPy arrays, on the GPU where that is the device."""
-    if device == "cpu":
-        return kernel(*arrays, **arguments)
-    import torch
-
-    tensors = [torch.from_numpy(array).to(device) for array in arrays]
-    return kernel(*tensors, **arguments).cpu().numpy()
-
-
-def _matrix(grams: np.ndarray, index: int) -> Float[np.ndarray, "n m"]:
-    """One of the Gram matrices, counted through all leading axes, in float64 for the solver."""
-    return grams.reshape(-1, *grams.shape[-2:])[index].astype(np.float64)
-
-
-def _regression(
-    k: Float[np.ndarray, "n n"],
-    across: Float[np.ndarray, "m n"],
-    y: Indices,
-    wanted: Indices,
-    ridge: float,
-    unit_diagonal: bool,
-) -> float:
-    """Test accuracy of kernel ridge regression on one-hot targets.
-
-    Test samples need no normalisation of their own, nor targets a shift: both change all classes
-    of a sample alike.
-    """
-    from scipy.linalg import solve
-
-    if unit_diagonal:
-        scale = 1 / np.sqrt(k.diagonal())
-        k, across = k * scale * scale[:, None], across * scale
-    targets = np.eye(y.max() + 1)[y]
-    weights = solve(k + ridge * np.eye(len(k)), targets, assume_a="pos")
-    return float(((across @ weights).argmax(axis=1) == wanted).mean())

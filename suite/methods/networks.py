@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ..evaluation import Fold, Indices, Score, Trial, cross_validated, method, standardised
+from ..evaluation import Indices, Score, Trial, cross_validated, method, standardised
 
 _TORCH = (("torch", "torch"),)
 
@@ -40,7 +40,7 @@ def residual_network(
 
     recipe = Recipe(epochs, batch, rate, momentum, decay, tuple(milestones), factor)
     for part in trial.parts:
-        reached = [_residual(trial, fold, depth, recipe) for fold in part.folds]
+        reached = [_residual(trial, fold.train, fold.test, depth, recipe) for fold in part.folds]
         tested = [test for _, test in reached]
         yield Score(
             metrics={"accuracy": float(np.mean(tested))},
@@ -50,19 +50,59 @@ def residual_network(
         )
 
 
-def _residual(trial: Trial, fold: Fold, depth: int, recipe: object) -> tuple[float, float]:
-    """Accuracy on the training and on the test samples of a fold."""
+class Training(NamedTuple):
+    """What the protocol may select of a residual net's recipe."""
+
+    batch: int
+    rate: float
+    decay: float
+
+
+@method(needs=_TORCH, libraries=("torch",), baseline=True)
+def tuned_residual_network(
+    trial: Trial,
+    *,
+    batches: Sequence[int],
+    rates: Sequence[float],
+    decays: Sequence[float],
+    depth: int = 34,
+    epochs: int = 160,
+    momentum: float = 0.9,
+    milestones: Sequence[float] = (0.5, 0.75),
+    factor: float = 0.1,
+) -> Iterator[Score]:
+    """`residual_network` whose batch, rate and weight decay are selected by the protocol.
+
+    Selection sees training samples alone. Where it cannot tell candidates apart, as with one sample
+    a class, the first of each list is taken.
+    """
+    from ._training import Recipe
+
+    def accuracy(candidate: Training, train: Indices, test: Indices) -> float:
+        batch, rate, decay = candidate
+        recipe = Recipe(epochs, batch, rate, momentum, decay, tuple(milestones), factor)
+        return _residual(trial, train, test, depth, recipe)[1]
+
+    grid = [Training(*values) for values in product(batches, rates, decays)]
+    for part in trial.parts:
+        yield cross_validated(part, grid, accuracy)
+
+
+def _residual(
+    trial: Trial, train: Indices, test: Indices, depth: int, recipe: object
+) -> tuple[float, float]:
+    """Accuracy on training and test samples; a net that diverged names one class always."""
     from ._residual import residual_net
     from ._training import Recipe, accuracy, descend, seeded, tensors
 
     assert isinstance(recipe, Recipe)
-    images = standardised(trial.data.x, fold.train)
-    x, y = tensors(images[fold.train], trial.data.y[fold.train], trial.device)
+    used, first = np.concatenate([train, test]), np.arange(len(train))
+    images = np.split(standardised(trial.data.x[used], first), [len(train)])
+    x, y = tensors(images[0], trial.data.y[train], trial.device)
     with seeded(trial.seed, trial.device):
         net = residual_net(depth, x.shape[1], trial.data.classes).to(trial.device)
         descend(net, x, y, recipe)
-    test = tensors(images[fold.test], trial.data.y[fold.test], trial.device)
-    return accuracy(net, x, y), accuracy(net, *test)
+    return accuracy(net, x, y), accuracy(net, *tensors(images[1], trial.data.y[test], trial.device))
 
 
 class Candidate(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from claimbench.kernels import cntk_gram, ntk_gram, using
 
@@ -174,6 +175,60 @@ def test_deep_kernels_keep_their_scale(dtype: str) -> None:
     gram = cntk_gram(x, depths=[60], windows=[0], get=BOTH, padding="circular")
     squares = (x.astype("float64") ** 2).sum((1, 2, 3))
     assert_close(gram[0, 1, 0, 0].diagonal(), squares, units=60)
+
+
+def moved(x: np.ndarray) -> np.ndarray:
+    """All translations of each image around a torus, one image behind the other."""
+    shifts = np.ndindex(x.shape[2:])
+    rolled = [np.roll(x, shift, axis=(-2, -1)) for shift in shifts]
+    return np.stack(rolled, axis=1).reshape(-1, *x.shape[1:])
+
+
+@pytest.mark.parametrize("ridge", [0.1])
+def test_with_circular_padding_gap_regresses_as_on_all_translations(ridge: float) -> None:
+    """Global average pooling is full translation augmentation, for predictions too.
+
+    On an orbit of P images all weights are equal, so that the augmented system is that of the mean
+    kernel, P^2 / P times GAP, and a ridge that is P times smaller. Li et al. 2019, section 4.
+    """
+    x, z = images("float64", 4, 2, 3, 3), images("float64", 5, 2, 3, 3, seed=1)
+    y = np.random.default_rng(2).normal(size=(4, 3))
+    pixels, kwargs = 9, {"depths": [2], "get": BOTH, "padding": "circular"}
+
+    def gram(a: np.ndarray, b: np.ndarray, window: Any) -> np.ndarray:
+        with using("reference"):
+            return cntk_gram(a, b, windows=[window], **kwargs)[0, :, 0, 0]
+
+    def regressed(k: np.ndarray, across: np.ndarray, targets: np.ndarray, by: float) -> np.ndarray:
+        return np.asarray(across @ np.linalg.solve(k + by * np.eye(len(k)), targets))
+
+    many = moved(x)
+    for process in range(len(BOTH)):
+        augmented = regressed(
+            gram(many, many, 0)[process],
+            gram(z, many, 0)[process],
+            np.repeat(y, pixels, axis=0),
+            ridge,
+        )
+        pooled = pixels * gram(x, x, "gap")[process], pixels * gram(z, x, "gap")[process]
+        np.testing.assert_allclose(augmented, regressed(*pooled, y, ridge / pixels), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("padding", "distances"), [("circular", [0.0, 0.0]), ("zeros", [0.358, 0.175])]
+)
+def test_only_without_a_border_gap_is_the_mean_of_translations(
+    padding: Any, distances: list[float]
+) -> None:
+    """How far it is on digits of 8 x 8 with zeros around them, at depth 5: CNTK and CNN-GP."""
+    x = load_digits().images[:3, None] / 16
+    x = (x - x.mean()).astype("float32")
+    kwargs: dict[str, Any] = {"depths": [5], "get": BOTH, "padding": padding}
+    gap = cntk_gram(x, windows=["gap"], **kwargs)[0, :, 0, 0]
+    vanilla = cntk_gram(x, moved(x), windows=[0], **kwargs)[0, :, 0, 0]
+    mean = vanilla.reshape(2, 3, 3, 64).mean(axis=-1) / 64
+    found = np.linalg.norm(gap - mean, axis=(1, 2)) / np.linalg.norm(gap, axis=(1, 2))
+    assert found == pytest.approx(distances, abs=1e-3)
 
 
 GOOD = np.zeros((2, 1, 3, 3))

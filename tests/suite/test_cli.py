@@ -14,6 +14,11 @@ from typing import Any
 
 import pytest
 
+from claimbench.suite.definitions import DefinitionError
+from claimbench.suite.run_command import _with_tier
+
+from . import toys
+
 COMMAND = [sys.executable, "-m", "claimbench.suite"]
 TEMPLATE = Path(__file__).parents[2] / "suite" / "claim_template.toml"
 
@@ -52,7 +57,6 @@ def test_list_knows_the_four_claims_and_what_they_cost(tmp_path: Path) -> None:
         (["describe", "arora2020_ntk_beats_forest"], "did you mean 'arora2020_ntk_beats_forests'?"),
         (["run", "no_such"], "no claim is called 'no_such'"),
         (["run", "--method", "no_such"], "no method is called 'no_such'"),
-        (["run", "li2019_pooling_improves_cntk", "--tier", "full"], "there is no tier 'full'"),
         (["list", "--tag", "no_such"], "no tag is called 'no_such'"),
         (["kernels", "check", "ntk_gran"], "did you mean 'ntk_gram'?"),
         (["data", "fetch", "ciphar10"], "did you mean 'cifar10'?"),
@@ -69,6 +73,13 @@ def test_wrong_usage_is_2_and_says_the_way_out(
     assert done.returncode == 2, done.stderr
     assert message in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_claim_is_not_run_at_a_tier_that_it_has_not() -> None:
+    toy = toys.claim()
+    with pytest.raises(DefinitionError, match="toy: there is no tier 'full'"):
+        _with_tier([toy], "full", named=True)
+    assert _with_tier([toy], "smoke", named=True) == [toy]
 
 
 def test_check_tells_all_errors_of_all_files(tmp_path: Path) -> None:

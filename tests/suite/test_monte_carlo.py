@@ -13,7 +13,7 @@ from claimbench.kernels import cntk_gram, empirical_ntk_gram
 from claimbench.suite.methods import monte_carlo
 from claimbench.suite.methods._convolutional import convolutional_net
 from claimbench.suite.methods._training import seeded
-from claimbench.suite.methods.kernel_machines import cntk_regression
+from claimbench.suite.methods.image_kernels import cntk_regression
 
 from .test_networks import trial
 

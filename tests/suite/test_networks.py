@@ -48,6 +48,30 @@ def test_residual_network_learns_20_digits_and_reports_what_it_learnt() -> None:
     assert score.metrics["accuracy"] > 0.3
 
 
+def test_tuned_residual_network_selects_its_recipe_on_the_draw() -> None:
+    halves = {"halves": (slice(0, 20), slice(20, 40))}
+    tried = trial(40, 40, **halves)
+    [score] = networks.tuned_residual_network(
+        tried, depth=18, epochs=12, batches=[10], rates=[1e-6, 0.02], decays=[0.0]
+    )
+    assert score.details["chosen"] == [networks.Training(10, 0.02, 0.0)]
+    recipe = {"depth": 18, "epochs": 12, "batch": 10, "rate": 0.02, "decay": 0.0}
+    [alone] = networks.residual_network(tried, **recipe)  # type: ignore[arg-type]
+    assert score.items == alone.items
+
+
+def test_where_folds_have_no_class_in_common_the_first_recipe_is_taken() -> None:
+    tried = trial(40, 20)
+    y = tried.data.y[:40]
+    low, high = np.flatnonzero(y < 5)[:5], np.flatnonzero(y >= 5)[:5]
+    fold = Fold(np.concatenate([low, high]), np.arange(40, 60), ((low, high), (high, low)))
+    tried = Trial(tried.data, (Part({"n": 10}, (fold,)),), 0)
+    [score] = networks.tuned_residual_network(
+        tried, depth=18, epochs=5, batches=[10, 5], rates=[0.02], decays=[0.0, 1e-3]
+    )
+    assert score.details["chosen"] == [networks.Training(10, 0.02, 0.0)]
+
+
 def test_a_trial_comes_out_the_same_again_and_leaves_the_seed_alone() -> None:
     torch.manual_seed(5)
     state = torch.get_rng_state()

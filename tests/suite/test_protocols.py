@@ -11,9 +11,11 @@ from claimbench.suite.evaluation import Fold, Part, cross_validated, select
 from claimbench.suite.protocols import (
     UnfitData,
     few_samples,
+    few_shots,
     holdout,
     nested_folds,
     published_folds,
+    published_split,
 )
 
 from .toys import data
@@ -67,6 +69,32 @@ def test_few_samples_are_balanced_and_each_draw_holds_the_smaller() -> None:
         assert fold.train[:3].tolist() == parts[0].folds[0].train.tolist()
 
 
+def test_a_draw_may_hold_the_folds_that_select() -> None:
+    plain, cut = (few_samples(data(LABELS), 1, n=[3, 30], test=20, inner=i) for i in (0, 2))
+    for without, part in zip(plain, cut, strict=True):
+        [old], [fold] = without.folds, part.folds
+        assert old.selection == ()
+        assert np.array_equal(old.train, fold.train)
+        assert np.array_equal(old.test, fold.test)
+        for fit, validate in fold.selection:
+            assert sorted([*fit, *validate]) == sorted(fold.train)
+    y = np.asarray(LABELS)
+    fit, validate = cut[1].folds[0].selection[0]
+    assert np.bincount(y[fit]).tolist() == [5, 5, 5]
+    # With one sample a class the two folds have no class in common.
+    fit, validate = cut[0].folds[0].selection[0]
+    assert not set(y[fit]) & set(y[validate])
+
+
+def test_the_published_split_is_taken_whole() -> None:
+    splits = {"train": (np.arange(60),), "test": (np.arange(60, 120),)}
+    [part] = published_split(data([0, 1] * 60, **splits), 0)
+    [fold] = part.folds
+    assert (fold.train.tolist(), fold.test.tolist()) == ([*range(60)], [*range(60, 120)])
+    with pytest.raises(UnfitData, match="toy has no published training and test samples"):
+        published_split(data(LABELS), 0)
+
+
 def test_published_test_samples_stay_test_samples() -> None:
     splits = {"train": (np.arange(60),), "test": (np.arange(60, 120),)}
     labels = [0, 1] * 60
@@ -117,3 +145,48 @@ def test_selection_is_done_once_where_the_folds_share_it() -> None:
     score = cross_validated(Part({}, (fold, fold, fold)), ["a", "b"], accuracy)
     assert tried == ["a", "b", "a", "a", "a"]
     assert score.details["chosen"] == ["a", "a", "a"]
+
+
+def test_few_shots_have_k_of_each_class_and_each_draw_holds_the_smaller() -> None:
+    parts = few_shots(data(LABELS), 1, k=[1, 2, 5], test=20)
+    y = np.array(LABELS)
+    for shots, part in zip((1, 2, 5), parts, strict=True):
+        [fold] = part.folds
+        assert part.at == {"k": shots}
+        assert np.bincount(y[fold.train]).tolist() == [shots] * 3
+        assert not set(fold.train) & set(fold.test)
+        assert len(fold.test) == 20
+    small, _, large = (part.folds[0].train.tolist() for part in parts)
+    assert large[: len(small)] == small
+
+
+def test_few_shots_select_inside_the_draw_where_it_has_enough() -> None:
+    one, three = (part.folds[0] for part in few_shots(data(LABELS), 0, k=[1, 3], inner=3))
+    assert one.selection == ()
+    y = np.array(LABELS)
+    assert len(three.selection) == 3
+    for fit, validate in three.selection:
+        assert sorted([*fit, *validate]) == sorted(three.train)
+        assert np.bincount(y[validate]).tolist() == [1, 1, 1]
+
+
+def test_few_shots_of_several_labels_draw_no_image_twice() -> None:
+    labels = np.full((12, 3), -1)
+    labels[:, 0] = 1  # in every image
+    labels[[1, 5, 9], 1] = 1
+    labels[[2, 6], 2] = 1
+    labels[3:5, 2] = 0
+    order = np.arange(12)
+    toy = data(labels, train=(order[:10],), test=(order[10:],))
+    assert toy.classes == 3
+    [part] = few_shots(toy, 0, k=[1])
+    assert len(set(part.folds[0].train.tolist())) == 3
+    assert labels[part.folds[0].train[1], 1] == labels[part.folds[0].train[2], 2] == 1
+    assert part.folds[0].test.tolist() == [10, 11]
+    with pytest.raises(UnfitData, match="toy has no 3 training samples for class 2"):
+        few_shots(toy, 0, k=[3])
+
+
+def test_few_shots_want_that_many_test_samples() -> None:
+    with pytest.raises(UnfitData, match="toy has no 99 test samples"):
+        few_shots(data(LABELS), 0, k=[1], test=99)

@@ -7,9 +7,17 @@ import pytest
 from scipy import stats
 
 from claimbench.suite import statistics
-from claimbench.suite.evidence import evidence
+from claimbench.suite.evidence import Evidence, evidence
 from claimbench.suite.records import Measured, Record
-from claimbench.suite.rules import Finding, Outcome, correlation, exponent, superiority
+from claimbench.suite.rules import (
+    Finding,
+    Outcome,
+    correlation,
+    crossing,
+    exponent,
+    steadiness,
+    superiority,
+)
 from claimbench.suite.verdicts import judge
 
 from . import toys
@@ -256,3 +264,116 @@ def test_an_exponent_of_zero_decides_nothing() -> None:
 def test_an_exponent_wants_a_bound() -> None:
     with pytest.raises(ValueError, match="wants `above` or `below`"):
         powers([-0.5] * 3)
+
+
+def test_a_record_under_an_older_label_counts_under_the_present_one() -> None:
+    records = toys.records(toys.claim(), {"level": LEVELS, "rival": [0.5] * 3})
+    methods = {
+        "height" if k == "level" else k: call for k, call in toys.tables()["methods"].items()
+    }
+    rule = {"superiority": {"metric": "accuracy", "better": "height", "worse": "rival"}}
+    renamed = toys.claim(methods=methods, rules={"above": rule})
+    verdict = judge(renamed, "smoke", records)
+    assert verdict.findings["above"].effect == pytest.approx(np.mean(LEVELS) - 0.5)
+    assert verdict.evidence is not None
+    assert verdict.evidence.methods() == ["height", "rival"]
+    assert {record.method for record in records} == {"level", "rival"}
+
+
+def by_size(ours: np.ndarray, theirs: np.ndarray, sizes: list[int]) -> Evidence:
+    """Values [trial, size] of two methods."""
+    trials = {"trials": len(ours)}
+    claim = toys.claim(
+        protocols={"split": {"few_samples": {"n": sizes, "test": 30}}},
+        methods={
+            "level": {"toy_baseline": {"reaches": 0.9}},
+            "rival": {"toy_baseline": {"reaches": 0.8}},
+        },
+        tiers={"smoke": toys.tables()["tiers"]["smoke"] | trials},
+    )
+    values = {"level": ours, "rival": theirs}
+    records = [
+        record.model_copy(
+            update={
+                "scores": tuple(
+                    Measured(at={"n": n}, variant={}, metrics={"accuracy": float(value)})
+                    for n, value in zip(sizes, values[record.method][record.trial], strict=True)
+                )
+            }
+        )
+        for record in toys.records(claim, dict.fromkeys(values, [0.0] * len(ours)))
+    ]
+    return evidence(claim, "smoke", records)
+
+
+SIZES = [10, 20, 40, 80]
+
+
+def turned(gaps: list[float], above: float, noise: float = 1e-4) -> Finding:
+    spread = noise * np.random.default_rng(0).normal(size=(6, 1))
+    rows = by_size(0.5 + np.array(gaps) + spread, np.full((6, 4), 0.5), SIZES)
+    asked = {"metric": "accuracy", "better": "level", "worse": "rival", "axis": "n"}
+    return crossing(rows, **asked, above=above)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "turn"),
+    [
+        ([0.1, 0.2, 0.1, -0.1], 40 * 2**0.5),
+        ([0.1, 0.3, -0.1, -0.1], 20 * 2**0.75),
+        ([0.1, -0.1, 0.2, 0.2], 10 * 2**0.5),
+        ([-0.1, 0.1, 0.1, 0.1], 10),
+        ([0.1, 0.1, 0.1, 0.1], 80),
+    ],
+)
+def test_the_order_turns_where_the_lead_is_first_lost(gaps: list[float], turn: float) -> None:
+    finding = turned(gaps, above=15.0)
+    assert finding.effect == pytest.approx(turn, rel=0.01)
+    assert finding.interval == pytest.approx((turn, turn), rel=0.01)
+    assert finding.outcome == ("supported" if turn > 15 else "refuted")
+    assert (finding.unit, finding.n) == ("n", 6)
+    assert [name for name, *_ in finding.breakdown] == [f"iris, n = {n}" for n in SIZES]
+
+
+def test_a_turn_that_could_be_on_either_side_decides_nothing() -> None:
+    finding = turned([0.1, 0.1, 0.1, -0.1], above=55.0, noise=0.1)
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert finding.interval[0] < 55 < finding.interval[1]
+
+
+def test_of_one_draw_no_turn_is_sure() -> None:
+    rows = by_size(np.full((1, 4), 0.6), np.full((1, 4), 0.5), SIZES)
+    asked = {"metric": "accuracy", "better": "level", "worse": "rival", "axis": "n"}
+    assert crossing(rows, **asked, above=20.0).outcome is Outcome.INCONCLUSIVE
+
+
+def test_steadiness_is_the_log_ratio_of_the_deviations_over_draws() -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(size=(40, 2)), rng.normal(size=(40, 2)) * [3.0, 4.0]
+    rows = by_size(ours, theirs, [10, 20])
+    finding = steadiness(rows, metric="accuracy", steadier="level", than="rival")
+    ratios = np.log(theirs.std(0, ddof=1) / ours.std(0, ddof=1))
+    assert finding.effect == pytest.approx(ratios.mean(), abs=0.05)  # the jackknife's correction
+    assert (finding.outcome, finding.n) == (Outcome.SUPPORTED, 40)
+    assert [effect for _, effect, *_ in finding.breakdown] == pytest.approx(ratios, abs=0.07)
+    swapped = steadiness(rows, metric="accuracy", steadier="rival", than="level")
+    assert swapped.effect == pytest.approx(-finding.effect)
+    assert swapped.outcome is Outcome.REFUTED
+
+
+def test_the_jackknife_leaves_out_one_pair_at_a_time() -> None:
+    a, b = [1.0, 4.0, 2.0, 8.0], [0.3, 0.1, 0.2, 0.5]
+
+    def ratio(x: list[float], y: list[float]) -> float:
+        return float(np.log(np.std(x, ddof=1) / np.std(y, ddof=1)))
+
+    wanted = [4 * ratio(a, b) - 3 * ratio(a[:i] + a[i + 1 :], b[:i] + b[i + 1 :]) for i in range(4)]
+    assert statistics.log_ratio_of_spreads(a, b) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("trials", [1, 2])
+def test_two_draws_say_nothing_of_spread(trials: int) -> None:
+    values = np.random.default_rng(0).normal(size=(trials, 4))
+    rows = by_size(values, 2 * values, SIZES)
+    finding = steadiness(rows, metric="accuracy", steadier="level", than="rival")
+    assert finding.outcome is Outcome.INCONCLUSIVE

@@ -1,0 +1,147 @@
+"""Kernel regression on images: blocks, its solution, and features of patches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from claimbench.kernels import cntk_gram, coates_ng_features, patch_filters
+from claimbench.suite.data import load
+from claimbench.suite.evaluation import Trial
+from claimbench.suite.methods.image_kernels import (
+    Grams,
+    Images,
+    Ridge,
+    blockwise,
+    cntk_regression,
+    patch_cntk_regression,
+    predicted,
+)
+from claimbench.suite.protocols import few_samples
+
+ASKED: dict[str, Any] = {"get": ["ntk", "nngp"], "depth": [1, 2], "window": [0, 1, "gap"]}
+RIDGE: dict[str, Any] = {"ridge": 1e-3, "unit_diagonal": True}
+PATCHES: dict[str, Any] = {"patches": 6, "size": 3, "zca_bias": 1e-3}
+
+
+def images(n: int, seed: int = 0) -> Images:
+    return np.random.default_rng(seed).normal(size=(n, 2, 4, 5)).astype(np.float32)
+
+
+def gram(x: Images, z: Images | None) -> Grams:
+    arguments: dict[str, Any] = {"depths": [1, 3], "windows": [0, "gap"], "get": ["ntk", "nngp"]}
+    return cntk_gram(x, z, **arguments).reshape(8, len(x), -1)
+
+
+def digits(n: int = 20, test: int = 30) -> Trial:
+    data = load("digits")
+    return Trial(data, few_samples(data, 0, n=[10, n], test=test), 0)
+
+
+@pytest.mark.parametrize("held", [0, 2**33])
+@pytest.mark.parametrize("others", [None, 5])
+def test_blocks_make_the_whole_matrix_in_memory_or_in_a_file(held: int, others: int | None) -> None:
+    x, z = images(7), None if others is None else images(others, seed=1)
+    found = blockwise(gram, x, z, block=3, held=held)
+    assert isinstance(found, np.memmap) == (held == 0)
+    wanted = gram(x, z)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6 * wanted.max())
+    if z is None:
+        np.testing.assert_array_equal(found, found.swapaxes(1, 2))
+
+
+def test_no_pair_of_blocks_is_computed_twice() -> None:
+    sizes: list[tuple[int, int | None]] = []
+
+    def counted(x: Images, z: Images | None) -> Grams:
+        sizes.append((len(x), None if z is None else len(z)))
+        return gram(x, z)
+
+    blockwise(counted, images(7), block=3)
+    assert sizes == [(3, None), (3, 3), (3, 1), (3, None), (3, 1), (1, None)]
+
+
+def test_the_prediction_is_that_of_the_normal_equations() -> None:
+    rng = np.random.default_rng(0)
+    features, others = rng.normal(size=(12, 20)), rng.normal(size=(9, 20))
+    y = np.arange(12) % 3
+    unit = [f / np.linalg.norm(f, axis=1, keepdims=True) for f in (features, others)]
+    for solver, (a, b) in (
+        (Ridge(0.1, False), (features, others)),
+        (Ridge(0.1, True), (unit[0], others)),
+    ):
+        primal = np.linalg.solve(a.T @ a + 0.1 * np.eye(20), a.T @ np.eye(3)[y])
+        found = predicted(features @ features.T, others @ features.T, y, solver)
+        assert found.tolist() == (b @ primal).argmax(1).tolist()
+
+
+def test_without_a_ridge_training_samples_get_their_own_labels() -> None:
+    k = gram(images(12), None)[0]
+    y = np.arange(12) % 4
+    kept = k.copy()
+    assert predicted(k, k, y, Ridge(0.0, True)).tolist() == y.tolist()
+    np.testing.assert_array_equal(k, kept)
+
+
+@pytest.mark.parametrize("method", [cntk_regression, patch_cntk_regression])
+def test_every_variant_is_answered_at_every_n_and_alone_as_together(method: Any) -> None:
+    more = PATCHES if method is patch_cntk_regression else {}
+    together = list(method(digits(), **ASKED, flip=[False, True], **RIDGE, **more, groups=4))
+    assert len(together) == 2 * 2 * 2 * 2 * 3
+    for score in together:
+        assert len(score.items["accuracy"]) == 4
+        weights = [8, 8, 7, 7]
+        mean = np.average(score.items["accuracy"], weights=weights)
+        assert mean == pytest.approx(score.metrics["accuracy"])
+    for score in together[::5]:
+        one = {key: [value] for key, value in score.variant.items()}
+        alone = list(method(digits(), **one, **RIDGE, **more))
+        [same] = [s for s in alone if s.at == score.at]
+        assert same.items == {}
+        assert same.metrics["accuracy"] == pytest.approx(score.metrics["accuracy"], abs=1 / 29)
+
+
+def test_features_of_a_mirrored_image_are_mirrored_with_their_filters_exchanged() -> None:
+    x = images(3).astype(np.float64)
+    filters = patch_filters(x, 5, 3, 0, 1e-3, bank=50)
+    swapped = np.concatenate([filters[5:], filters[:5]])
+    plain = coates_ng_features(x, swapped)[..., ::-1]
+    np.testing.assert_allclose(coates_ng_features(x[..., ::-1], filters), plain, atol=1e-12)
+
+
+def mirrored(trial: Trial) -> Trial:
+    """The test images mirrored, the training images as they are."""
+    test = trial.parts[0].folds[0].test
+    x = trial.data.x.copy()
+    x[test] = x[test][..., ::-1]
+    return replace(trial, data=replace(trial.data, x=x))
+
+
+def test_with_flips_a_mirrored_test_image_is_answered_alike() -> None:
+    one = {"get": ["ntk"], "depth": [2], "window": [1]}
+    plain, flipped = (
+        [
+            [score.items for score in patch_cntk_regression(
+                trial, **one, flip=[flip], **RIDGE, **PATCHES, groups=30
+            )]
+            for trial in (digits(), mirrored(digits()))
+        ]
+        for flip in (False, True)
+    )  # fmt: skip
+    assert flipped[0] == flipped[1]
+    assert plain[0] != plain[1]
+
+
+def test_patches_come_from_the_training_draw_alone() -> None:
+    trial = digits()
+    test = trial.parts[0].folds[0].test
+    unseen = np.setdiff1d(np.arange(len(trial.data.y)), trial.parts[-1].folds[0].train)
+    x = trial.data.x.copy()
+    x[np.setdiff1d(unseen, test)] = 1e6
+    other = replace(trial, data=replace(trial.data, x=x))
+    one: dict[str, Any] = {"get": ["ntk"], "depth": [1], "window": [1], "flip": [False]}
+    found = [list(patch_cntk_regression(t, **one, **RIDGE, **PATCHES)) for t in (trial, other)]
+    assert found[0] == found[1]
