@@ -14,7 +14,7 @@ HUES = 12
 """How many colours the style sheet has."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Point:
     """One mark; `low` and `high` are equal to `y` where nothing is known of its interval."""
 

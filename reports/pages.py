@@ -6,17 +6,19 @@ import base64
 import gc
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from itertools import count
 from os.path import relpath
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from joblib import Parallel, cpu_count, delayed
 from markupsafe import Markup
 
 from claimbench.suite import records
@@ -39,6 +41,9 @@ from .thresholds import Overridden
 from .views import Report
 
 _PACKAGE = "claimbench.reports"
+FIRST = "index.html"
+PAYS = 20
+"""Pages that take longer to draw than a process that draws them takes to start."""
 
 MARKS = {
     Outcome.SUPPORTED: "\N{BLACK CIRCLE}",
@@ -119,23 +124,63 @@ def published_by_asv(asv_results: Path | None) -> Path | None:
 def write_report(
     report: Report, out: Path, draw: Draw | None = None, asv_pages: Path | None = None
 ) -> Path:
-    """Write all pages and the data beside them; returns the path of the first page."""
+    """Write all pages and the data beside them; returns the path of the first page.
+
+    Nothing is in its place before all of it is written, so that a failure leaves the last report.
+    """
     draw = draw or charts.draw
     asv = relpath(asv_pages, out).replace(os.sep, "/") if asv_pages else ""
     stamp = report.index.stamp
-    first = _page(out, "index.html", "index.html.j2", stamp, draw, index=report.index,
-                  kernels=report.kernels, asv=asv)  # fmt: skip
-    for claim in report.claims:
-        _page(out, claim.file, "claim.html.j2", stamp, draw, page=claim)
+    with _at_once(out) as folder:
+        _each(
+            partial(_page, folder, file, template, stamp, draw, **shown)
+            for file, template, shown in _pages(report, asv)
+        )
+        _write(folder / "results.json", tables.dump(report.results))
+    return out / FIRST
+
+
+def _pages(report: Report, asv: str) -> Iterator[tuple[str, str, dict[str, object]]]:
+    """File, template and content of every page; those that take longest to draw come first."""
     for kernel in report.kernels:
-        _page(out, kernel.file, "kernel.html.j2", stamp, draw, page=kernel)
+        yield kernel.file, "kernel.html.j2", {"page": kernel}
+    yield FIRST, "index.html.j2", {"index": report.index, "kernels": report.kernels, "asv": asv}
+    for claim in report.claims:
+        yield claim.file, "claim.html.j2", {"page": claim}
     compared = report.comparisons
-    _page(out, compare_views.INDEX, "compare.html.j2", stamp, draw, page=compared.index)
+    yield compare_views.INDEX, "compare.html.j2", {"page": compared.index}
     for pair in compared.pages:
-        _page(out, pair.file, "comparison.html.j2", stamp, draw, page=pair)
-    _page(out, machine_views.FILE, "machines.html.j2", stamp, draw, page=report.machines)
-    _write(out / "results.json", tables.dump(report.results))
-    return first
+        yield pair.file, "comparison.html.j2", {"page": pair}
+    yield machine_views.FILE, "machines.html.j2", {"page": report.machines}
+
+
+def _each(tasks: Iterable[Callable[[], object]]) -> None:
+    """Do all, side by side where there are so many that processes of their own pay."""
+    found = list(tasks)
+    jobs = min(cpu_count(), len(found) // PAYS)
+    if jobs < 2:
+        for task in found:
+            task()
+    else:
+        Parallel(n_jobs=jobs, batch_size=1)(map(delayed(_called), found))
+
+
+def _called(task: Callable[[], object]) -> None:
+    task()
+
+
+@contextmanager
+def _at_once(out: Path) -> Iterator[Path]:
+    """A folder whose files go to another when all is done, and nowhere when it fails."""
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".new-", dir=out) as made:
+        yield Path(made)
+        for path in sorted(Path(made).rglob("*")):
+            target = out / path.relative_to(made)
+            if path.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+            else:
+                path.replace(target)
 
 
 def _page(

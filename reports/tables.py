@@ -16,7 +16,7 @@ from claimbench.suite.rules import Outcome
 from . import words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """What one cell shows, and the value that it sorts by and exports."""
 
