@@ -190,7 +190,8 @@ def log_ratio_of_spreads(a: Sequence[float], b: Sequence[float]) -> list[float]:
         [whole], left_out = (
             np.log(s[0] / s[1]) for s in (pairs.std(1, ddof=1)[:, None], others.std(2, ddof=1))
         )
-        return (n * whole - (n - 1) * left_out).tolist()  # type: ignore[no-any-return]
+        values: list[float] = (n * whole - (n - 1) * left_out).tolist()
+    return values
 
 
 def win_tie_loss(gaps: Sequence[float]) -> dict[str, float]:
