@@ -23,20 +23,27 @@ class Data:
     Attributes:
         name: as a record must give it; a part of a published set says so in its name.
         x: one sample a row: features (n, p), or images (n, channels, height, width).
-        y: classes, 0 to `classes` - 1.
+        y: classes, 0 to `classes` - 1. Where a sample may be of several: one column a class, with
+            what `memberships` gives.
         splits: what the publisher defines, by the publisher's name for it; tuples of indices.
         digest: SHA-256 over the arrays.
     """
 
     name: str
     x: np.ndarray
-    y: Int[np.ndarray, " n"]
+    y: Int[np.ndarray, "n ..."]
     splits: dict[str, tuple[Indices, ...]]
     digest: str
 
     @property
     def classes(self) -> int:
-        return int(self.y.max()) + 1
+        return self.y.shape[1] if self.y.ndim == 2 else int(self.y.max()) + 1
+
+    def memberships(self) -> Int[np.ndarray, "n classes"]:
+        """1 where a sample is of a class, -1 where it is not, 0 where it is not to be counted."""
+        if self.y.ndim == 2:
+            return self.y
+        return np.where(np.eye(self.classes, dtype=bool)[self.y], 1, -1)
 
 
 class Fold(NamedTuple):
@@ -119,13 +126,17 @@ def select(
 
 
 def cross_validated(
-    part: Part, grid: Sequence[Candidate], accuracy: Callable[[Candidate, Indices, Indices], float]
+    part: Part,
+    grid: Sequence[Candidate],
+    accuracy: Callable[[Candidate, Indices, Indices], float],
+    metric: str = "accuracy",
 ) -> Score:
     """Accuracy of a method over the folds of a part, its hyper-parameters selected by the protocol.
 
     Args:
         grid: candidates, the simplest first.
         accuracy: of a candidate fitted on the first indices and tested on the second, 0 to 1.
+        metric: what it is, where it is not accuracy.
     """
     chosen: list[Candidate] = []
     reached: list[float] = []
@@ -135,9 +146,9 @@ def cross_validated(
         chosen.append(candidate)
         reached.append(accuracy(candidate, fold.train, fold.test))
     return Score(
-        metrics={"accuracy": float(np.mean(reached))},
+        metrics={metric: float(np.mean(reached))},
         at=part.at,
-        items={"accuracy": reached},
+        items={metric: reached},
         details={"chosen": chosen},
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from .evaluation import Data, Fold, Indices, Part, protocol
 
@@ -52,6 +53,7 @@ def nested_folds(
 
 def _stratified(y: Indices, folds: int, seed: int) -> list[tuple[Indices, Indices]]:
     """Stratified folds; a class with fewer members than folds is spread as far as it goes."""
+    _require_one_class(y)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(y))
     order = order[np.argsort(y[order], kind="stable")]
@@ -88,6 +90,53 @@ def few_samples(
         selection = tuple((train[fit], train[validate]) for fit, validate in cut)
         parts.append(Part({"n": size}, (Fold(train, chosen, selection),)))
     return tuple(parts)
+
+
+@protocol(axes=("k",))
+def few_shots(
+    data: Data, trial: int, *, k: Sequence[int], test: int | None = None, inner: int = 2
+) -> tuple[Part, ...]:
+    """k training images for each class, with selection inside them, tested on `test` others.
+
+    An image of several classes is drawn for one of them and counts for all that it is of; none is
+    drawn twice. The draw of a larger k holds that of a smaller one. The s-th image of each class
+    goes to inner fold s mod `inner`, so that every class is in every fold; with fewer images a
+    class than folds nothing can be selected, and the first candidate is taken.
+
+    Args:
+        test: how many test samples are drawn, afresh in each trial; all of them where left out.
+        inner: into how many folds the training samples are cut.
+    """
+    rng = np.random.default_rng(trial)
+    pool, held_out = _pools(data, rng)
+    drawn = _shots(data, rng.permutation(pool), max(k))
+    wanted = len(held_out) if test is None else test
+    complaint = f"{data.name} has no {wanted} test samples"
+    chosen = np.sort(_first(rng.permutation(held_out), wanted, complaint))
+    return tuple(Part({"k": s}, (_selected(drawn[:s], chosen, inner),)) for s in k)
+
+
+def _selected(drawn: Int[np.ndarray, "k classes"], test: Indices, inner: int) -> Fold:
+    """A fold whose training samples are all that is drawn; selection is among them."""
+    folds = [drawn[fold::inner].ravel() for fold in range(inner)]
+    pairs = [
+        (np.concatenate([other for other in folds if other is not fold]), fold) for fold in folds
+    ]
+    return Fold(drawn.ravel(), test, tuple(pairs) if len(drawn) >= inner else ())
+
+
+def _shots(data: Data, order: Indices, k: int) -> Int[np.ndarray, "k classes"]:
+    """The next sample of each class that is not taken yet, class by class, k times."""
+    of_class = data.memberships()[order] == 1
+    free = np.ones(len(order), dtype=bool)
+    drawn = np.empty((k, data.classes), dtype=np.intp)
+    for shot, label in np.ndindex(drawn.shape):
+        left = np.flatnonzero(free & of_class[:, label])
+        if len(left) == 0:
+            raise UnfitData(f"{data.name} has no {k} training samples for class {label}")
+        free[left[0]] = False
+        drawn[shot, label] = order[left[0]]
+    return drawn
 
 
 @protocol()
@@ -129,11 +178,17 @@ def _pools(data: Data, rng: np.random.Generator) -> tuple[Indices, Indices]:
 
 def _balanced(y: Indices, order: Indices) -> Indices:
     """The order rearranged so that every prefix of it is as balanced as can be."""
+    _require_one_class(y)
     rank = np.empty(len(order), dtype=np.intp)
     labels = y[order]
     for label in np.unique(labels):
         rank[labels == label] = np.arange((labels == label).sum())
     return order[np.argsort(rank, kind="stable")]
+
+
+def _require_one_class(y: Int[np.ndarray, "n ..."]) -> None:
+    if y.ndim > 1:
+        raise UnfitData("a sample is of several classes, for which there is only few_shots")
 
 
 def _first(order: Indices, count: int, complaint: str) -> Indices:

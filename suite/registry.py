@@ -7,7 +7,7 @@ it runs its decorators. A `claims/` folder beside that module is read as ours is
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -20,6 +20,8 @@ from .definitions import Call, DefinitionError, Scalar
 P = ParamSpec("P")
 R = TypeVar("R")
 
+
+Needs = tuple[tuple[str, str], ...]
 
 SHOWN = 12  # names that a message lists before it stops
 
@@ -38,7 +40,8 @@ class Entry(Generic[R]):
 
     Attributes:
         axes: arguments that take a list in a claim file; each value is measured by itself.
-        needs: modules that must be importable, by the extra that installs them.
+        needs: pairs (module, extra): modules that must be importable, with what installs them; a
+            function of the call's arguments where these decide.
         libraries: distributions whose version may change what a baseline reaches.
         baseline: the commit under test cannot change what this reaches, so that its records are
             kept and used again.
@@ -47,10 +50,13 @@ class Entry(Generic[R]):
 
     function: Callable[..., R]
     axes: tuple[str, ...] = ()
-    needs: tuple[tuple[str, str], ...] = ()
+    needs: Needs | Callable[[Mapping[str, Any]], Needs] = ()
     libraries: tuple[str, ...] = ()
     baseline: bool = False
     version: int = 1
+
+    def needed(self, call: Call) -> Needs:
+        return self.needs(call.arguments) if callable(self.needs) else self.needs
 
 
 class Registry(Generic[R]):

@@ -128,7 +128,7 @@ def _estimate(cell: Cell, before: Sequence[Record]) -> float:
 
 
 def _require_extras(todo: Sequence[Cell]) -> None:
-    needs = {need: cell for cell in todo for need in cell.entry.needs}
+    needs = {need: cell for cell in todo for need in cell.entry.needed(cell.method_call)}
     missing = {extra: cell for (module, extra), cell in needs.items() if find_spec(module) is None}
     if missing:
         extras = ",".join(sorted(missing))

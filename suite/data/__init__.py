@@ -7,6 +7,7 @@ fills, and checks every file against its digest each time.
     bundled.py   data sets that come with scikit-learn
     uci.py       the 90 UCI sets
     images.py    CIFAR-10 and Fashion-MNIST
+    voc.py       Pascal VOC 2007
     files.py     where files are, and whether they are right
     download.py  mirrors and the cache
     archives.py  what is taken out of a tar file, and what is refused
@@ -28,6 +29,7 @@ from .files import Place, Where, contents, home, places, read, read_manifests, r
 from .images import CIFAR10, FASHION_MNIST
 from .sets import Archive, Contents, DataError, DataSet, File, make
 from .uci import data_sets as uci_data_sets
+from .voc import VOC2007
 
 __all__ = [
     "DATASETS",
@@ -59,7 +61,7 @@ def add(dataset: DataSet) -> None:
     DATASETS[dataset.name] = dataset
 
 
-for _dataset in (*BUNDLED, CIFAR10, FASHION_MNIST, *uci_data_sets()):
+for _dataset in (*BUNDLED, CIFAR10, FASHION_MNIST, VOC2007, *uci_data_sets()):
     add(_dataset)
 
 

@@ -2,6 +2,7 @@
 
 from . import (
     feature_machines,
+    feature_maps,
     finite_width,
     forests,
     image_kernels,
@@ -13,6 +14,7 @@ from . import (
 
 __all__ = [
     "feature_machines",
+    "feature_maps",
     "finite_width",
     "forests",
     "image_kernels",

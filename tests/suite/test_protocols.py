@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claimbench.suite.evaluation import Fold, Part, cross_validated, select
+from claimbench.suite.evaluation import Data, Fold, Part, cross_validated, select
 from claimbench.suite.protocols import (
     UnfitData,
     few_samples,
@@ -185,6 +187,19 @@ def test_few_shots_of_several_labels_draw_no_image_twice() -> None:
     assert part.folds[0].test.tolist() == [10, 11]
     with pytest.raises(UnfitData, match="toy has no 3 training samples for class 2"):
         few_shots(toy, 0, k=[3])
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        lambda toy: published_folds(toy, 0),
+        lambda toy: few_samples(toy, 0, n=[2], test=2),
+        lambda toy: holdout(toy, 0, train=2, test=2),
+    ],
+)
+def test_other_protocols_want_one_class_a_sample(split: Callable[[Data], object]) -> None:
+    with pytest.raises(UnfitData, match="of several classes, for which there is only few_shots"):
+        split(data(np.ones((8, 2), dtype=int)))
 
 
 def test_few_shots_want_that_many_test_samples() -> None:
