@@ -208,13 +208,17 @@ def _replaced(
                 yield (*where, "set", label), problem
 
 
+SELECTORS = ("better", "worse", "of", "leader", "follower", "steadier", "than")
+"""Arguments of rules that name methods."""
+
+
 def _rule(tables: Mapping[str, Any], label: str, call: Call) -> Iterator[Problem]:
     """A rule's metrics and methods must be the file's own."""
     where = ("rules", label, call.name)
     for key in ("metric", "x", "y"):
         if key in call.arguments:
             yield from _known(tables, "metrics", call.arguments[key], (*where, key))
-    for key in ("better", "worse", "of", "steadier", "than"):
+    for key in SELECTORS:
         for selector in _selectors(call.arguments.get(key, [])):
             yield from _known(tables, "methods", selector, (*where, key))
     if call.name == "exponent" and not {"above", "below"} & call.arguments.keys():

@@ -315,18 +315,18 @@ def crossing(
     evidence: Evidence,
     *,
     metric: str,
-    better: Selector,
-    worse: Selector,
+    leader: Selector,
+    follower: Selector,
     axis: str,
     above: float,
     where: Mapping[str, Scalar] | None = None,
 ) -> Finding:
-    """`better` is ahead of `worse` from the smallest value of `axis` to beyond `above`.
+    """`leader` is ahead of `follower` from the smallest value of `axis` to beyond `above`.
 
-    Where the order turns is `statistics.turning_point` of the gaps on paired draws: an `axis` of
-    the protocol. The breakdown has the gap at each of its values.
+    Where the order turns is `statistics.turning_point` of the gaps on paired draws; the `axis` is
+    one of the protocol.
     """
-    gaps = paired_gaps(evidence, metric, better, worse, "trials", where)
+    gaps = paired_gaps(evidence, metric, leader, follower, "trials", where)
     draws: dict[tuple[str, str, int], dict[float, float]] = {}
     for unit, [gap] in gaps.items():
         place = float(dict(unit.at)[axis])
@@ -343,8 +343,7 @@ def crossing(
         unit=axis,
         threshold=above,
         room=estimate.effect - above,
-        against=name_of(worse),
-        breakdown=_by_part(gaps, "trials"),
+        against=name_of(follower),
     )
 
 
