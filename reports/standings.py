@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import groupby
 from statistics import fmean
+from typing import NamedTuple
+
+from joblib import Parallel, cpu_count, delayed
 
 from claimbench.suite import statistics
 from claimbench.suite.cells import cells
 from claimbench.suite.definitions import Claim, TierName, tier_names
 from claimbench.suite.evidence import Evidence
 from claimbench.suite.records import Archived, Record, by_commit
+from claimbench.suite.registry import load_plugins
 from claimbench.suite.rules import Finding, Outcome
 from claimbench.suite.statistics import Estimate
 from claimbench.suite.verdicts import Verdict, judge
 
 from .history import Commit, Timing
 
+PAYS = 5000
+"""Verdicts that take longer than a process that judges them takes to start."""
 NOWHERE = Commit("", "no commit", "", datetime.max.replace(tzinfo=UTC))
 """Where a claim stands of which nothing was ever measured."""
+
+
+OfTier = Callable[[str], Mapping[tuple[str, str], list[Record]]]
+"""From a commit to its records, by claim and tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +132,7 @@ def standings(
     """Where each claim stands; the newest commit is the last.
 
     Args:
-        records: if by commit, each is asked for once.
+        records: if by commit, each is asked for as seldom as may be.
         kept: baselines that come with the suite; they fill in what a commit has no record of.
     """
     archive = by_commit(records)
@@ -133,13 +145,44 @@ def standings(
         for claim in claims
         for tier in tier_names(claim)
     ]
-    for commit in reversed(commits or [NOWHERE]):
-        found = _by_tier(archive.get(commit.sha, ()))
-        for book in books:
-            key = (book.claim.id, book.tier)
-            book.add(commit, found.get(key, []), of_time.get((book.claim.id, commit.sha), []))
+
+    @lru_cache(maxsize=2)
+    def of_tier(commit: str) -> Mapping[tuple[str, str], list[Record]]:
+        return _by_tier(archive[commit])
+
+    newest_first = list(reversed(commits or [NOWHERE]))
+    for commit, entries in zip(newest_first, _entries(books, archive, newest_first), strict=True):
+        for book, entry in zip(books, entries, strict=True):
+            timed = of_time.get((book.claim.id, commit.sha), ())
+            book.add(commit, entry, timed, of_tier)
     told = groupby((book.standing for book in books), key=lambda standing: standing.claim.id)
     return [Standings(tiers[0].claim, tiers) for _, group in told for tiers in [tuple(group)]]
+
+
+def _entries(
+    books: Sequence[_Book], archive: Archived, commits: Sequence[Commit]
+) -> Iterator[list[_Entry | None]]:
+    """What each book has of each commit; by several processes where that pays for starting them."""
+    jobs = min(cpu_count(), len(commits) * len(books) // PAYS)
+    if jobs < 2:
+        return (_entered(books, archive, commit) for commit in commits)
+    parts = (list(commits[place::jobs]) for place in range(jobs))
+    found = Parallel(n_jobs=jobs)(delayed(_all_entered)(books, archive, part) for part in parts)
+    return (found[place % jobs][place // jobs] for place in range(len(commits)))
+
+
+def _all_entered(
+    books: Sequence[_Book], archive: Archived, commits: Sequence[Commit]
+) -> list[list[_Entry | None]]:
+    """In a process of its own, which does not yet know the names that plug-ins give."""
+    load_plugins()
+    gc.disable()
+    return [_entered(books, archive, commit) for commit in commits]
+
+
+def _entered(books: Sequence[_Book], archive: Archived, commit: Commit) -> list[_Entry | None]:
+    found = _by_tier(archive.get(commit.sha, ()))
+    return [book.entry(found.get((book.claim.id, book.tier), [])) for book in books]
 
 
 def _by_tier(records: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
@@ -154,6 +197,15 @@ def _reused(record: Record) -> Record:
     return record.model_copy(update={"reused_from": origin})
 
 
+class _Entry(NamedTuple):
+    """What a history has of a claim's records at one commit; see `Moment`."""
+
+    verdict: Verdict
+    values: Mapping[str, Estimate]
+    seconds: Mapping[str, float]
+    machines: tuple[str, ...]
+
+
 class _Book:
     """The history of a claim at one tier, entered from its newest commit backwards."""
 
@@ -165,39 +217,46 @@ class _Book:
         self._now: Moment | None = None
         self._shown: Moment | None = None
 
-    def add(self, commit: Commit, records: list[Record], timings: list[Timing]) -> None:
-        moment = self._moment(commit, records, timings)
-        if self._shown is None and moment.measured:
-            self._shown = self._whole(moment, records)
-            moment = self._shown
-        if self._now is None:
-            self._now = moment if moment.measured else self._whole(moment, records)
-            moment = self._now
-        if records or timings:
-            self._moments.append(moment)
-
-    def _moment(self, commit: Commit, records: list[Record], timings: list[Timing]) -> Moment:
+    def entry(self, records: Sequence[Record]) -> _Entry | None:
         if not records:
-            machines = dict.fromkeys(timing.machine for timing in timings)
-            return Moment(commit, self._nothing, (), tuple(timings), machines=tuple(machines))
+            return None
         found = [*self._kept, *records]
         verdict = judge(self.claim, self.tier, found, expected=self._cells, brief=True)
         evidence = verdict.evidence
-        return Moment(
-            commit,
+        return _Entry(
             replace(verdict, evidence=None),
-            (),
-            tuple(timings),
-            begun=True,
-            values=_values(evidence) if evidence else {},
-            seconds=_seconds(evidence) if evidence else {},
-            machines=tuple(dict.fromkeys(map(machine_of, records))),
+            _values(evidence) if evidence else {},
+            _seconds(evidence) if evidence else {},
+            tuple(dict.fromkeys(map(machine_of, records))),
         )
 
-    def _whole(self, moment: Moment, records: list[Record]) -> Moment:
+    def add(
+        self, commit: Commit, entry: _Entry | None, timings: Sequence[Timing], of_tier: OfTier
+    ) -> None:
+        moment = self._moment(commit, entry, timings)
+        if self._now is None or (self._shown is None and moment.measured):
+            moment = self._whole(moment, of_tier)
+        self._now = self._now or moment
+        if self._shown is None and moment.measured:
+            self._shown = moment
+        if moment.begun or timings:
+            self._moments.append(moment)
+
+    def _moment(self, commit: Commit, entry: _Entry | None, timings: Sequence[Timing]) -> Moment:
+        if entry is None:
+            machines = tuple(dict.fromkeys(timing.machine for timing in timings))
+            return Moment(commit, self._nothing, (), tuple(timings), machines=machines)
+        return Moment(
+            commit, entry.verdict, (), tuple(timings), True, entry.values, entry.seconds,
+            entry.machines,
+        )  # fmt: skip
+
+    def _whole(self, moment: Moment, of_tier: OfTier) -> Moment:
         """The moment with all that a page of its own shows."""
-        found = [*self._kept, *records] if records else []
-        verdict = judge(self.claim, self.tier, found, expected=self._cells)
+        if not moment.begun:
+            return moment
+        records = of_tier(moment.commit.sha)[self.claim.id, self.tier]
+        verdict = judge(self.claim, self.tier, [*self._kept, *records], expected=self._cells)
         return replace(moment, verdict=verdict, records=tuple(records))
 
     @property

@@ -72,6 +72,15 @@ def test_a_history_says_what_judging_each_commit_by_itself_says(made: Large) -> 
                 )
 
 
+def test_processes_of_their_own_say_the_same(made: Large, monkeypatch: pytest.MonkeyPatch) -> None:
+    commits = [Commit(sha, sha[:7], "", synthetic.COMMITS[0].date) for sha in made.commits]
+    alone = standings.standings(made.claims, records.Archive(made.results), [], commits)
+    monkeypatch.setattr(standings, "PAYS", 1)
+    monkeypatch.setattr(standings, "cpu_count", lambda: 2)
+    beside = standings.standings(made.claims, records.Archive(made.results), [], commits)
+    assert beside == alone
+
+
 def test_only_what_a_page_shows_of_itself_keeps_its_records(made: Large) -> None:
     commits = [Commit(sha, sha[:7], "", synthetic.COMMITS[0].date) for sha in made.commits]
     [first, *_] = standings.standings(made.claims, records.Archive(made.results), [], commits)
