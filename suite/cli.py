@@ -329,8 +329,13 @@ def main() -> None:
         codes = [_EXIT_CODES[c.__name__] for c in type(e).__mro__ if c.__name__ in _EXIT_CODES]
         if not codes:
             raise
-        print(f"claimbench: {e}", file=sys.stderr)
+        print(f"claimbench: {_inert(str(e))}", file=sys.stderr)
         sys.exit(codes[0])
+
+
+def _inert(text: str) -> str:
+    """A message whose characters cannot steer a terminal, whatever file they were read from."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 _EXIT_CODES = {

@@ -306,5 +306,6 @@ def _number(line: Line) -> int:
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        where = ".".join(map(str, first["loc"]))[:200].replace("\n", " ")
+        return f"{where}: {first['msg']}"
     return str(error).partition("\n")[0]

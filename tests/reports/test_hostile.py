@@ -165,6 +165,7 @@ LINES = {
     "missing": (broken(provenance={}), "provenance.commit: Field required"),
     "unknown tier": (broken(tier="colossal"), "tier: Input should be 'smoke', 'quick' or 'full'"),
     "unknown key": (broken(surprise=1), "surprise: Extra inputs are not permitted"),
+    "steering": (broken(**{"\x1b[2J\u202e\n" * 900: 1}), r"\x1b[2J\u202e"),
     "future": (broken(schema_version=2, surprise=1), "record schema 2, this reads up to 1"),
     "far future": (broken(schema_version=1e99), "written by a newer claimbench"),
     "no schema": (broken(schema_version="x"), "schema_version: 'x' where 1 is known"),
