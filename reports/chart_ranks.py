@@ -38,7 +38,9 @@ def ranks(figure: Ranks) -> str:
             text_h_margin=0.05,
         )
         target = io.StringIO()
-        canvas.savefig(target, format="svg", transparent=True, metadata={"Date": None})
+        canvas.savefig(
+            target, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None}
+        )
     return _themed(target.getvalue())
 
 

@@ -139,9 +139,12 @@ def standings(
     of_time: dict[tuple[str, str], list[Timing]] = defaultdict(list)
     for timing in timings:
         of_time[timing.claim, timing.commit].append(timing)
-    baselines = _by_tier(map(_reused, kept))
+    baselines: dict[str, list[Record]] = defaultdict(list)
+    for record in kept:
+        baselines[record.claim].append(_reused(record))
     books = [
-        _Book(claim, tier, baselines.get((claim.id, tier), []))
+        # Of all tiers: a cell that two tiers ask for was measured for one of them.
+        _Book(claim, tier, baselines[claim.id])
         for claim in claims
         for tier in tier_names(claim)
     ]

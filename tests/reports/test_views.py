@@ -186,3 +186,12 @@ def test_columns_that_say_nothing_stay_in_the_files() -> None:
     table = tables.Table("t", "c", head, rows)
     assert [column.name for column in table.heads] == ["name", "full"]
     assert "empty" in tables.as_csv(table)
+
+
+def test_a_baseline_of_one_tier_fills_in_the_same_cell_of_another() -> None:
+    claim = synthetic.claim()
+    found = synthetic.records(claim, "smoke", COMMITS[2:])
+    kept = [r.model_copy(update={"tier": "quick"}) for r in found if r.method == "forest"]
+    rest = [record for record in found if record.method != "forest"]
+    [row] = views.report([claim], rest, [], COMMITS, kept=kept).index.rows
+    assert row.outcome == Outcome.SUPPORTED
