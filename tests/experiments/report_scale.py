@@ -5,7 +5,7 @@
 Records and asv's files are made up in their real formats: of 1,000 commits, 50 claims and two
 machines unless said otherwise, every value of them new at every commit. The report is built in a
 process of its own; memory is the greatest sum over it and its workers of what each has to itself
-plus its share of what they share (PSS), looked at ten times a second, and so is processor time.
+plus its share of what they share (PSS), looked at twice a second, and so is processor time.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _watched(command: list[str]) -> dict[str, float]:
                         spent[process.pid] = times.user + times.system
                         memory += process.memory_full_info().pss
             peak = max(peak, memory)
-            time.sleep(0.1)
+            time.sleep(0.5)
     if running.returncode:
         raise SystemExit(running.returncode)
     return {
