@@ -28,6 +28,10 @@ KERNEL_BENCHMARK = re.compile(r"(?:\w+\.)*kernels\.(\w+)\.(time_kernel|track_err
 Status = Literal["ok", "failed", "skipped"]
 
 
+LARGEST = 256 * 2**20
+"""Bytes of a file of asv's; a larger one might take all memory to read."""
+
+
 class HistoryError(RuntimeError):
     """asv's results hold something that is not asv's; the message names the file."""
 
@@ -146,6 +150,8 @@ def _timings(path: Path, benchmarks: Mapping[str, _Benchmark]) -> list[Timing]:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"larger than {LARGEST // 2**20} MiB")
     content = from_json(path.read_bytes())
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from claimbench.reports import bench_records, history, pages
+from claimbench.reports import asv_results, bench_records, history, pages
 from claimbench.reports.asv_results import HistoryError
 from claimbench.suite import cli, records
 from claimbench.suite.cells import cells
@@ -291,6 +291,16 @@ def test_a_broken_file_is_named(
     (tmp_path / name).write_bytes(text.encode("utf-8", "surrogatepass"))
     said = refused(tmp_path, capsys)
     assert str(tmp_path / name) in said
+
+
+def test_a_file_beyond_all_measure_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asv_files.write_benchmarks(tmp_path / "asv")
+    path = asv_files.write_results(tmp_path / "asv", SHA, [0.1])
+    monkeypatch.setattr(asv_results, "LARGEST", 100)
+    path.write_text(path.read_text() + " " * 2**20)
+    assert "larger than 0 MiB" in refused(tmp_path, capsys)
 
 
 @pytest.mark.parametrize("date", [float("nan"), 1e999, -1e18, 1e18])
