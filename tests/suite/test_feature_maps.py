@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,10 +76,11 @@ def test_each_class_has_its_svm_without_its_difficult_samples() -> None:
     labels = np.where(rng.random((12, 3)) < 0.4, 1, -1)
     labels[:2] = [[0, 1, -1], [1, 0, -1]]
     labels[:, 2] = -1
-    values = one_against_rest(x @ x.T, asked @ x.T, labels, 10.0)
+    cost = 0.05  # so small that the weight of a class matters
+    values = one_against_rest(x @ x.T, asked @ x.T, labels, cost)
     for label in (0, 1):
         kept = labels[:, label] != 0
-        machine = SVC(kernel="linear", C=10.0, class_weight={1: 2})
+        machine = SVC(kernel="linear", C=cost, class_weight={1: 2})
         machine.fit(x[kept], labels[kept, label])
         np.testing.assert_allclose(values[:, label], machine.decision_function(asked), atol=1e-6)
     assert not values[:, 2].any()
@@ -121,23 +123,33 @@ def test_both_svms_answer_at_each_k_and_layer() -> None:
     assert {name for score in cntk for name, _ in score.details["chosen"]} <= {1, 2}
 
 
-def test_the_cntk_svm_is_that_of_the_kernel_on_the_maps() -> None:
+def test_the_cntk_svm_has_the_kernel_of_the_unit_maps_with_a_mean_diagonal_of_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = []
+
+    def remembered(*arguments: Any) -> Any:
+        given.append(arguments)
+        return one_against_rest(*arguments)
+
+    monkeypatch.setattr(feature_maps, "one_against_rest", remembered)
     drawn = trial([2])
     [score] = cntk_map_svm(drawn, depth=[2], **SETTINGS | {"c": [10.0]})
     [fold] = drawn.parts[0].folds
-    maps = random_filters(drawn.data.x)
+    maps = random_filters(drawn.data.x).astype(np.float64)
     maps /= np.sqrt((maps**2).sum(axis=(1, 2, 3), keepdims=True))
     train, test = maps[fold.train], maps[fold.test]
-    among, across = cntk_gram(train, depths=[2]), cntk_gram(test, train, depths=[2])
-    labels = drawn.data.memberships()
-    found = []
-    for label in range(4):
-        machine = SVC(kernel="precomputed", C=10.0 / among.trace(axis1=-2, axis2=-1).item() * 8)
-        machine.set_params(class_weight={1: 2})
-        machine.fit(among[0, 0, 0, 0], labels[fold.train, label])
-        values = machine.decision_function(across[0, 0, 0, 0])
-        found.append(average_precision_score(labels[fold.test, label] == 1, values))
-    assert score.metrics["map"] == pytest.approx(np.mean(found), abs=0.01)
+    among, across = (cntk_gram(*x, depths=[2])[0, 0, 0, 0] for x in ([train], [test, train]))
+    scale = among.diagonal().mean()
+    [(k, rows, labels, cost)] = given
+    np.testing.assert_allclose(k, among / scale, rtol=1e-5)
+    np.testing.assert_allclose(rows, across / scale, rtol=1e-5)
+    assert cost == 10
+    assert labels.tolist() == drawn.data.memberships()[fold.train].tolist()
+    values = one_against_rest(k, rows, labels, cost)
+    wanted = drawn.data.memberships()[fold.test]
+    expected = average_precision_score(wanted == 1, values, average="macro")
+    assert score.metrics["map"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_maps_are_made_once_for_both_methods(monkeypatch: pytest.MonkeyPatch) -> None:
