@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 PATTERN = "bench*.json"
 
 
-def read(folder: Path) -> list[BenchRecord]:
-    """Every record of a results folder whose name says that it is one, oldest first.
+def read(*folders: Path) -> list[BenchRecord]:
+    """Every record of some folders whose name says that it is one, oldest first.
 
     Raises:
         HistoryError: for a file that is no such record, or of a newer schema; it names the file.
     """
-    found = sorted(folder.glob(PATTERN))
+    found = [path for folder in folders for path in sorted(folder.glob(PATTERN))]
     if not found:
         return []
     from pydantic import TypeAdapter, ValidationError

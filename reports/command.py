@@ -7,6 +7,7 @@ from pathlib import Path
 
 from claimbench.suite.checking import all_claim_files, followed_claims, position
 from claimbench.suite.definitions import TierName
+from claimbench.suite.project import kept, root
 
 from . import gate as gating
 from . import measure as measuring
@@ -19,7 +20,8 @@ from .thresholds import overridden
 def report(results: Path, out: Path, asv_results: Path, compare: Sequence[str] = ()) -> int:
     claims = followed_claims()
     gated = overridden(claims, Path())
-    index = pages.build(results, out, asv_results, claims, compare, gated)
+    also = [folder for folder in kept(root()) if folder.resolve() != results.resolve()]
+    index = pages.build(results, out, asv_results, claims, compare, gated, also)
     asv = pages.published_by_asv(asv_results)
     graphs = f"which it links: {asv}" if asv else "which `asv publish` makes"
     print(

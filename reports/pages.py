@@ -78,15 +78,17 @@ def build(
     claims: Sequence[Claim],
     compare: Sequence[str] = (),
     gated: Overridden | None = None,
+    also: Sequence[Path] = (),
 ) -> Path:
     """Read everything and write the report; returns the path of its first page.
 
     Args:
         compare: `base..head` of pairs that are to have a page besides those that always have one.
         gated: the claims with the tolerances that the gate uses.
+        also: folders of records and bench records beside those of `results`.
     """
     with _uncollected():
-        made = _read(results, asv_results, claims, compare, gated)
+        made = _read(results, asv_results, claims, compare, gated, also)
     return write_report(made, out, asv_pages=published_by_asv(asv_results))
 
 
@@ -106,12 +108,13 @@ def _read(
     claims: Sequence[Claim],
     compare: Sequence[str],
     gated: Overridden | None,
+    also: Sequence[Path],
 ) -> Report:
-    found = records.Archive(results)
+    found = records.Archive(results, *also)
     timings = history.timings(asv_results) if asv_results and asv_results.is_dir() else []
     commits = history.commits(found, timings)
     chosen = compare_views.chosen(claims, commits, found, timings, results, compare, gated)
-    benches, kept = bench_records.read(results), records.baselines()
+    benches, kept = bench_records.read(results, *also), records.baselines()
     return views.report(claims, found, timings, commits, benches, kept, chosen)
 
 

@@ -38,12 +38,31 @@ def followed(folder: Path) -> list[str]:
     Raises:
         DefinitionError: if `claims` is anything but a list of names.
     """
+    return _listed(folder, "claims", "ids")
+
+
+def kept(folder: Path) -> list[Path]:
+    """Folders with records that a repository keeps, which a report shows beside its results.
+
+    Raises:
+        DefinitionError: if `records` is anything but a list of names, or one is no folder.
+    """
+    folders = [folder / name for name in _listed(folder, "records", "folders")]
+    for path in folders:
+        if not path.is_dir():
+            raise DefinitionError(
+                f"{folder / FILE}, [tool.claimbench]: records names {path}, which is no folder"
+            )
+    return folders
+
+
+def _listed(folder: Path, key: str, what: str) -> list[str]:
     table = contents(folder).get("tool", {}).get("claimbench", {})
-    claims = table.get("claims") if isinstance(table, dict) else None
-    if claims is None:
+    names = table.get(key) if isinstance(table, dict) else None
+    if names is None:
         return []
-    if not isinstance(claims, list) or not claims or not all(isinstance(c, str) for c in claims):
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise DefinitionError(
-            f"{folder / FILE}, [tool.claimbench]: claims is {claims!r}, wanted a list of ids"
+            f"{folder / FILE}, [tool.claimbench]: {key} is {names!r}, wanted a list of {what}"
         )
-    return claims
+    return names

@@ -120,7 +120,7 @@ def baselines() -> list[Record]:
 
 
 class Archive(Mapping[str, list[Record]]):
-    """The records of a results folder by commit, read from their files when they are asked for.
+    """The records of some folders by commit, read from their files when they are asked for.
 
     The records of a thousand commits are more than memory should hold; where they stand is not.
 
@@ -129,10 +129,10 @@ class Archive(Mapping[str, list[Record]]):
             asked for.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, *folders: Path):
         self._starts: dict[str, dict[Path, list[int]]] = {}
         self._origins: Origins = {}
-        for path in _paths(folder):
+        for path in (path for folder in folders for path in _paths(folder)):
             for line in _lines(path):
                 head = _head(line)
                 _count(self._origins, head)

@@ -258,3 +258,14 @@ def test_importing_pages_is_light() -> None:
     code = f"import sys, claimbench.reports.pages; sys.exit(str({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "set()"
+
+
+def test_kept_records_stand_beside_those_of_the_results_folder(tmp_path: Path) -> None:
+    claim = synthetic.claim()
+    folders = [tmp_path / name for name in ("results", "kept")]
+    for folder, tier in zip(folders, ("smoke", "quick"), strict=True):
+        for record in synthetic.records(claim, tier, COMMITS[:1]):
+            results.append(record, folder / "run.jsonl")
+    index = pages.build(folders[0], tmp_path / "html", None, [claim], also=folders[1:])
+    shown = json.loads((index.parent / "results.json").read_text())["claims"][0]["tiers"]
+    assert [shown[tier]["outcome"] != "not measured" for tier in ("smoke", "quick")] == [True] * 2
