@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -179,7 +178,6 @@ def _all_entered(
 ) -> list[list[_Entry | None]]:
     """In a process of its own, which does not yet know the names that plug-ins give."""
     load_plugins()
-    gc.disable()
     return [_entered(books, archive, commit) for commit in commits]
 
 
