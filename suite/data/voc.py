@@ -5,8 +5,9 @@ The publisher's two tar files are read as they are, in memory, and nothing of th
 or, where it shows only specimens that are hard to recognise, 0, which is not counted either way.
 
 The images become one array by the transformation usual for nets trained on ImageNet: the shorter
-side is scaled to 256 pixels and the middle 224 x 224 are cut out. That array has 1.5 GB. Versions
-of a JPEG library may differ in a pixel's last bit, and the digest of the data with them.
+side is scaled to 256 pixels and the middle 224 x 224 are cut out. That array has 1.5 GB, and to
+make it takes some 4 GB of memory. Versions of a JPEG library may differ in a pixel's last bit, and
+the digest of the data with them.
 """
 
 from __future__ import annotations
