@@ -64,8 +64,9 @@ def spark(figure: Spark) -> str:
     alt = altair()
     commits = tuple(words.inert(str(point.x)) for point in figure.points)
     x = alt.X("x:N", axis=None).scale(domain=commits)
-    y, low = (alt.Y(f"{end}:Q", axis=None).scale(zero=False) for end in ("y", "low"))
-    base = alt.Chart(data(figure.points, figure.heads)).encode(x=x, y=y)
+    whole = figure.unit == "seconds"
+    y, low = (alt.Y(f"{end}:Q", axis=None).scale(zero=whole) for end in ("y", "low"))
+    base = alt.Chart(data(figure.points, figure.heads, figure.unit)).encode(x=x, y=y)
     hue = "var(--hue-0)"
     layers = [
         base.mark_rule(strokeWidth=1.5, opacity=0.55, color=hue).encode(y=low, y2=alt.Y2("high:Q")),
@@ -74,7 +75,8 @@ def spark(figure: Spark) -> str:
     ]
     if figure.threshold is not None:
         layers.append(_threshold(figure.threshold, y))
-    return svg(alt.layer(*layers).properties(width=110, height=34))
+    name = alt.Title(figure.what, fontSize=10, offset=2)
+    return svg(alt.layer(*layers).properties(width=110, height=30, title=name))
 
 
 def interval(figure: Interval) -> str:

@@ -109,6 +109,8 @@ def _effect_spark(standing: Standing) -> Spark | None:
         title=f"Effect of {label} with its interval, last {words.count(len(points), 'commit')}",
         note="",
         hues={},
+        what="effect",
+        unit=words.unit_of_effect(finding.unit),
         points=points,
         threshold=scale * finding.threshold,
         heads=heads(moment.commit for moment in standing.history),
@@ -136,6 +138,8 @@ def _time_spark(standing: Standing) -> Spark | None:
         title=f"Fastest time of {standing.claim.kernel}, last {words.count(len(points), 'commit')}",
         note="",
         hues={},
+        what="kernel time",
+        unit="seconds",
         points=points,
         heads=heads(moment.commit for moment in timed),
     )

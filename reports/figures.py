@@ -265,8 +265,16 @@ class History(Figure):
 
 @dataclass(frozen=True)
 class Spark(Figure):
-    """A word-sized history of one number."""
+    """A word-sized history of one number.
 
+    Attributes:
+        what: the number, in a word or two.
+        unit: `seconds`, whose axis begins at 0 so that a drawing is not steeper than the change;
+            else what the number is read in.
+    """
+
+    what: str
+    unit: str
     points: tuple[Point, ...]
     threshold: float | None = None
     heads: Mapping[str, str] = field(default_factory=dict)
