@@ -233,7 +233,8 @@ def _scores(
 
 
 def _by_group(right: Bool[np.ndarray, " m"], groups: int) -> list[float]:
-    return [float(group.mean()) for group in np.array_split(right, groups)]
+    """Shares of groups as equal as can be, of one image where there are fewer than `groups`."""
+    return [float(group.mean()) for group in np.array_split(right, min(groups, len(right)))]
 
 
 def predicted(

@@ -125,7 +125,7 @@ def test_with_flips_a_mirrored_test_image_is_answered_alike() -> None:
     plain, flipped = (
         [
             [score.items for score in patch_cntk_regression(
-                trial, **one, flip=[flip], **RIDGE, **PATCHES, groups=30
+                trial, **one, flip=[flip], **RIDGE, **PATCHES, groups=100
             )]
             for trial in (digits(), mirrored(digits()))
         ]
