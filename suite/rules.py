@@ -321,7 +321,7 @@ def crossing(
     above: float,
     where: Mapping[str, Scalar] | None = None,
 ) -> Finding:
-    """`leader` is ahead of `follower` from the smallest value of `axis` to beyond `above`.
+    """The lead of `leader` over `follower` is lost, going up `axis`, only beyond `above`.
 
     Where the order turns is `statistics.turning_point` of the gaps on paired draws; the `axis` is
     one of the protocol.

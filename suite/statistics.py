@@ -152,28 +152,28 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def turning_point(places: Sequence[float], gaps: Sequence[Sequence[float]]) -> Estimate:
-    """Where a lead is lost, going up `places`: the mean gap reaches 0 on a line between two places.
+    """Where a lead is lost for good, going up `places`: the mean gap reaches 0 on a line to there.
 
-    Places are positive and rising, and the line is over their logarithms. A lead that is never lost
-    ends at the last place, one that never was at the first. The interval is a percentile bootstrap
-    over the rows of `gaps`, which have a gap at each place; of one row it is unbounded.
+    The line leads from the last place with a lead to the next one, over their logarithms; places
+    are positive and rising. A lead at the last place ends there, one that never was at the first.
+    The interval is a percentile bootstrap over the rows of `gaps`, which have a gap at each place;
+    of one row it is unbounded.
     """
     table, logs = np.asarray(gaps, float), np.log(places)
     n = len(table)
-    [effect] = np.exp(_first_zeros(logs, table.mean(0, keepdims=True)))
+    [effect] = np.exp(_last_zeros(logs, table.mean(0, keepdims=True)))
     if n < 2:
         return Estimate(float(effect), -np.inf, np.inf, n)
-    turns = np.exp(_first_zeros(logs, table[_draws(n)].mean(1)))
+    turns = np.exp(_last_zeros(logs, table[_draws(n)].mean(1)))
     low, high = np.quantile(turns, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Estimate(float(effect), float(low), float(high), n)
 
 
-def _first_zeros(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Where each row, as a broken line over x, first comes down to 0."""
-    lost = rows <= 0
-    end = np.where(lost.any(1), lost.argmax(1), len(x) - 1)
-    start = np.where(lost.any(1), np.maximum(end - 1, 0), end)
-    here = np.arange(len(rows))
+def _last_zeros(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Where each row, as a broken line over x, comes down to 0 behind its last positive value."""
+    lead, last, here = rows > 0, len(x) - 1, np.arange(len(rows))
+    start = np.where(lead.any(1), last - lead[:, ::-1].argmax(1), 0)
+    end = np.where(lead.any(1), np.minimum(start + 1, last), 0)
     above, below = rows[here, start], rows[here, end]
     share = np.where(start < end, above / np.where(start < end, above - below, 1), 0)
     return np.asarray(x[start] + share * (x[end] - x[start]))

@@ -321,12 +321,12 @@ def turned(gaps: list[float], above: float, noise: float = 1e-4) -> Finding:
     [
         ([0.1, 0.2, 0.1, -0.1], 40 * 2**0.5),
         ([0.1, 0.3, -0.1, -0.1], 20 * 2**0.75),
-        ([0.1, -0.1, 0.2, 0.2], 10 * 2**0.5),
-        ([-0.1, 0.1, 0.1, 0.1], 10),
-        ([0.1, 0.1, 0.1, 0.1], 80),
+        ([-0.1, 0.2, -0.2, -0.1], 20 * 2**0.5),
+        ([-0.1, 0.1, 0.1, 0.1], 80),
+        ([-0.1, -0.1, -0.2, -0.1], 10),
     ],
 )
-def test_the_order_turns_where_the_lead_is_first_lost(gaps: list[float], turn: float) -> None:
+def test_the_order_turns_where_the_lead_is_lost_for_good(gaps: list[float], turn: float) -> None:
     finding = turned(gaps, above=15.0)
     assert finding.effect == pytest.approx(turn, rel=0.01)
     assert finding.interval == pytest.approx((turn, turn), rel=0.01)
