@@ -431,10 +431,13 @@ def _across(timings: Sequence[Timing], commits: Sequence[Commit]) -> Table:
     by_commit: dict[str, list[Timing]] = defaultdict(list)
     for t in timings:
         by_commit[t.commit].append(t)
-    cells = {commit.sha: commit_cells(commit) for commit in commits}
-    ordered = [t for commit in reversed(commits) for t in by_commit[commit.sha]]
+    timed = [commit for commit in commits if commit.sha in by_commit]
+    recent = timed[-PAGE:]
+    cells = {commit.sha: commit_cells(commit) for commit in recent}
+    ordered = [t for commit in reversed(recent) for t in by_commit[commit.sha]]
     rows = tables.Made(lambda t: (*cells[t.commit], *_across_cells(t)), ordered)
-    return Table("across", "Times across commits, newest first", head, rows)
+    left = f"; asv's results have those of the {len(timed) - PAGE:,} before" if timed[PAGE:] else ""
+    return Table("across", f"Times across commits, newest first{left}", head, rows)
 
 
 def heads(commits: Iterable[Commit]) -> dict[str, str]:
