@@ -76,7 +76,9 @@ def effect(amount: float | None, unit: str) -> str:
 def signed(amount: float | None, unit: str) -> str:
     if amount is None or not math.isfinite(amount):
         return NO_VALUE
-    return _minus(f"{100 * amount:+.2f}" if unit == "fraction" else f"{amount:+.3g}")
+    if unit == "fraction":
+        return _minus(f"{100 * amount:+.2f}")
+    return _minus(f"{amount:+.3g}" if abs(amount) < 1000 else f"{amount:+,.0f}")
 
 
 def unit_of_effect(unit: str) -> str:
