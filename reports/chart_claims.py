@@ -185,10 +185,12 @@ def curve_panels(figure: CurvePanels) -> str:
         own.mark_area(opacity=0.2).encode(alt.Y("low:Q"), y2=alt.Y2("high:Q")),
         own.mark_line(strokeWidth=1.6).encode(strokeDash=dash),
         marks(own, size=12).encode(),
-    ).properties(width=150, height=105)  # fmt: skip
+    ).properties(width=170, height=110)  # fmt: skip
     return svg(
         layers.facet(
-            alt.Facet("panel:N", title=None, sort=names).header(labelFontWeight="bold"),
+            alt.Facet("panel:N", title=None, sort=names).header(
+                labelFontWeight="bold", labelFontSize=10, labelLimit=190
+            ),
             columns=PANELS,
             data=rows(values),
         )

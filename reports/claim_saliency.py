@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from math import sqrt
 from statistics import fmean
 from typing import TypeVar
 
@@ -79,13 +78,12 @@ def _panels_of(
             bad += 1
     points = {method: _points(by_method[method]) for method in claim.methods if by_method[method]}
     noise = next((m for m in points if claim.methods[m].name == NOISE), None)
-    images = max((sum(c.images for c in curves) for curves in by_method.values()), default=0)
     where = f", {data}" if data else ""
     return CurvePanels(
         title=f"Insertion and deletion, by method{where}",
         note="Mean probability of the net's own label while pixels are shown, the map's highest "
         "first, and while they are removed in the same order. A good map rises early and falls "
-        f"early. Bands are 95% intervals over {words.count(images, 'image')}"
+        f"early. Bands are 95% intervals over {words.count(_images(found), 'image')}"
         + (f"; the faint lines are those of {noise}." if noise else ".")
         + _left_out(bad, "curves"),
         hues=figures.hues(claim.methods),
@@ -94,6 +92,15 @@ def _panels_of(
         panels=tuple(points.items()),
         compared=points.get(noise, ()) if noise else (),
     )
+
+
+def _images(found: Sequence[tuple[Row, Curves]]) -> int:
+    """Images behind the curves; several methods and nets look at the same."""
+    draws: dict[tuple[str, int], int] = {}
+    for row, curves in found:
+        draw = (row.record.data, row.record.trial)
+        draws[draw] = max(draws.get(draw, 0), curves.images)
+    return sum(draws.values())
 
 
 def _points(curves: Sequence[Curves]) -> tuple[Point, ...]:
@@ -107,7 +114,8 @@ def _points(curves: Sequence[Curves]) -> tuple[Point, ...]:
 def _mean(series: str, curves: Sequence[Curve]) -> Iterator[Point]:
     for place, fraction in enumerate(curves[0].fraction):
         mean = 100 * fmean(curve.mean[place] for curve in curves)
-        error = 100 * sqrt(sum(curve.error[place] ** 2 for curve in curves)) / len(curves)
+        # Nets look at the same images, so that their errors are not independent: this is the most.
+        error = 100 * fmean(curve.error[place] for curve in curves)
         low, high = max(0.0, mean - 1.96 * error), min(100.0, mean + 1.96 * error)
         yield Point(series, 100 * fraction, mean, low, high)
 
@@ -157,7 +165,7 @@ def _grid(
         "test draw, whatever their maps look like."
     )
     if seen and not images:
-        note += f" The images themselves are not in the records: {data} may not be passed on."
+        note += " The images themselves are not in the records; docs/claims.md says why."
     return Grid(
         title=f"Maps as pictures, {where}" if where else "Maps as pictures",
         note=note + _left_out(bad, "pictures"),

@@ -226,8 +226,8 @@ def _curves(folds: Sequence[Explained], points: int) -> Curves:
 def _pictures(trial: Trial, fold: Explained) -> dict[str, Any]:
     """Maps of the first test images, of the first trial alone.
 
-    The images themselves are kept only of data that come with scikit-learn: the others' publishers
-    do not let everyone pass them on.
+    The images themselves are kept only of data that come with scikit-learn: not every publisher
+    lets everyone pass them on, and a record is made to be passed on.
     """
     images = _array(fold.subject.images[:SHOWN]).mean(axis=1)
     height, width = images.shape[1:]

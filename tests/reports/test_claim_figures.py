@@ -196,11 +196,11 @@ def test_curves_are_means_over_nets_with_their_bands() -> None:
     [figure] = [f for f in fitting(*saliency()) if isinstance(f, CurvePanels)]
     assert [name for name, _ in figure.panels] == ["kernel", "forest", "linear"]
     points = {(p.series, p.x): (p.y, p.low, p.high) for p in figure.panels[0][1]}
-    half = 1.96 * 5 * 2**0.5 / 2  # two nets, each with a standard error of 5 points
+    half = 1.96 * 5  # two nets that look at the same images, each with an error of 5 points
     assert points["insertion", 50.0] == pytest.approx((50, 50 - half, 50 + half))
     assert points["deletion", 0.0] == pytest.approx((90, 90, 90))
     assert figure.compared == figure.panels[2][1]
-    assert "40 images" in figure.note
+    assert "over 20 images" in figure.note
     assert "random_map" not in figure.note
     assert "those of linear" in figure.note
 
