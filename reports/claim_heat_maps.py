@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean
 
-from claimbench.suite import statistics
 from claimbench.suite.definitions import Claim, Scalar
 from claimbench.suite.evidence import Evidence, Row
 
 from . import axes, scales, words
 from .figures import HeatMap, HeatPanel, Tile
+from .published import mean_over
 
 FEWEST = 3
 """Values that the longer axis must have."""
@@ -106,7 +105,7 @@ def _tiles(
 ) -> Iterator[Tile]:
     unit = claim.metrics[claim.lead].unit
     for (x, y), rows in cells.items():
-        found = _mean(rows, claim.lead)
+        found = mean_over(rows, claim.lead)
         text = words.value(found.effect, unit)
         where = f"{names[0]} = {x}, {names[1]} = {y}"
         said = [text]
@@ -122,16 +121,6 @@ def _tiles(
             place=f"{title}, {where}" if title else where,
             said="; ".join(said),
         )
-
-
-def _mean(rows: Sequence[Row], metric: str) -> statistics.Estimate:
-    """Over data sets where there are several, else over trials, as the tables have it."""
-    several = len({row.record.data for row in rows}) > 1
-    groups: dict[tuple[str, int], list[float]] = {}
-    for row in rows:
-        key = (row.record.data, 0 if several else row.record.trial)
-        groups.setdefault(key, []).append(row.score.metrics[metric])
-    return statistics.student([fmean(values) for values in groups.values()])
 
 
 def _published(claim: Claim, facts: Mapping[str, Scalar]) -> list[float]:

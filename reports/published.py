@@ -8,7 +8,7 @@ from typing import Any
 
 from claimbench.suite import statistics
 from claimbench.suite.definitions import Call, Claim, Published, Scalar
-from claimbench.suite.evidence import Evidence, Selector
+from claimbench.suite.evidence import Evidence, Row, Selector
 from claimbench.suite.statistics import Estimate
 from claimbench.suite.verdicts import Verdict
 
@@ -127,10 +127,13 @@ def measured_at(evidence: Evidence | None, published: Published) -> Estimate | N
 
 
 def mean_of(evidence: Evidence, selector: Selector, metric: str) -> Estimate | None:
-    """Mean with Student's interval over data sets where there are several, else over trials."""
+    """Mean of the rows that a selector means; `None` where there are none."""
     rows = [row for row in evidence.rows_of(selector) if metric in row.score.metrics]
-    if not rows:
-        return None
+    return mean_over(rows, metric) if rows else None
+
+
+def mean_over(rows: Sequence[Row], metric: str) -> Estimate:
+    """Mean with Student's interval over data sets where there are several, else over trials."""
     several = len({row.record.data for row in rows}) > 1
     groups: dict[tuple[str, int], list[float]] = {}
     for row in rows:
