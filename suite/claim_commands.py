@@ -28,10 +28,10 @@ def list_claims(tag: str | None, results: Path, as_json: bool) -> int:
         raise DefinitionError(unknown("tag", tag, known))
     table = Table(box=None, pad_edge=False)
     table.add_column("claim", no_wrap=True)
-    for heading in ("title", "kernel", "tiers (seconds)", "last verdict"):
+    for heading in ("title", "kernel", "tiers and their cost", "last verdict"):
         table.add_column(heading, overflow="fold")
     for claim in chosen:
-        tiers = ", ".join(f"{t} {claim.tiers[t].seconds:g}" for t in tier_names(claim))
+        tiers = ", ".join(f"{t} {span(claim.tiers[t].seconds)}" for t in tier_names(claim))
         table.add_row(claim.id, claim.title, claim.kernel, tiers, _last_line(claim, last))
     print_table(table)
     return ALL_GOOD
@@ -96,7 +96,16 @@ def _cost(claim: Claim, tier: TierName, results: Path) -> str:
     took = {r.cell: r.seconds for r in records.read(results) if r.cell in wanted and not r.error}
     if len(took) == len(wanted):
         return f"{sum(took.values()):.1f} s here when last run"
-    return f"{claim.tiers[tier].seconds:g} s on 2 cores, as declared"
+    return f"{span(claim.tiers[tier].seconds)} on 2 cores, as declared"
+
+
+def span(seconds: float) -> str:
+    """A time in the unit that a reader would choose; what takes years is for another machine."""
+    for limit, size, name in ((600, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {name}"
+    days = seconds / 86_400
+    return f"{days:.0f} days" if days < 730 else f"{days / 365.25:.0f} years"
 
 
 def check_files(paths: Sequence[Path], print_schema: bool, as_json: bool) -> int:

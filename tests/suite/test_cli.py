@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from claimbench.suite.claim_commands import span
 from claimbench.suite.definitions import DefinitionError
 from claimbench.suite.run_command import _with_tier
 
@@ -188,3 +189,12 @@ def test_a_backend_that_runs_nowhere_here_was_not_checked(tmp_path: Path) -> Non
     done = claimbench("kernels", "check", "ntk_gram", "--backend", "triton", folder=tmp_path)
     assert done.returncode in (3, 0)
     assert claimbench("kernels", "check", "ntk_gram", "--backend", "x", folder=tmp_path).returncode
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"),
+    [(3, "3 s"), (599, "599 s"), (1020, "17 min"), (10_800, "3 h"), (4e7, "463 days"),
+     (7e9, "222 years")],
+)  # fmt: skip
+def test_a_cost_is_told_in_the_unit_that_a_reader_would_choose(seconds: float, wanted: str) -> None:
+    assert span(seconds) == wanted
