@@ -160,7 +160,7 @@ def test_deep_links_and_the_skip_link(browser: Any, report: Path) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.locator(".overview a[href*='#rule-']").first.click()
-    assert page.url.endswith("claims/smith2020_kernel_wins.html#rule-beats_forest")
+    page.wait_for_url("**/claims/smith2020_kernel_wins.html#rule-beats_forest")
     assert page.locator(":target").get_attribute("id") == "rule-beats_forest"
     page.context.close()
 
