@@ -10,6 +10,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from claimbench.kernels import KERNELS
 
 from .data import DATASETS
@@ -127,6 +129,8 @@ def references(tables: Mapping[str, Any]) -> Iterator[Problem]:
                 yield from _rule(tables, label, call)
     for name, tier in _tables(tables.get("tiers")):
         yield from _tier(tables, name, tier)
+    for label, shape in _tables(tables.get("shapes")):
+        yield from _shape(tables.get("kernel"), label, shape)
     for index, published in enumerate(_list(tables.get("published"))):
         if isinstance(published, dict) and "metric" in published:
             where = ("published", index, "metric")
@@ -207,6 +211,34 @@ def _replaced(
             if problem := registry.problem(replaced, given):
                 yield (*where, "set", label), problem
 
+
+def _shape(kernel: Any, label: str, shape: dict[str, Any]) -> Iterator[Problem]:
+    """The claim's kernel must take arrays of these shapes; nothing is computed to see it."""
+    inputs, arguments = shape.get("inputs"), shape.get("arguments", {})
+    if kernel not in KERNELS or not isinstance(inputs, dict) or not isinstance(arguments, dict):
+        return
+    sizes = [tuple(size) for size in inputs.values() if _is_size(size)]
+    if len(sizes) < len(inputs) or not sizes:
+        return
+    arrays = (np.broadcast_to(np.float32(0), size) for size in sizes)
+    try:
+        KERNELS[kernel].validate(*arrays, **arguments)
+    except Exception as e:  # a file may hold any values, and a plug-in's kernel may raise anything
+        said = (str(e) or type(e).__name__).replace("_validate() ", "")
+        yield ("shapes", label), said if said.startswith(kernel) else f"{kernel}: {said}"
+
+
+def _is_size(value: Any) -> bool:
+    """What the schema would let through: whole numbers from 1 that an array can have."""
+    return (
+        isinstance(value, list)
+        and len(value) <= MOST_AXES
+        and all(type(n) is int and 1 <= n < 2**31 for n in value)
+    )
+
+
+MOST_AXES = 32
+"""More no array has."""
 
 SELECTORS = ("better", "worse", "of", "leader", "follower", "steadier", "than")
 """Arguments of rules that name methods."""

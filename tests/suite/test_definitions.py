@@ -123,6 +123,27 @@ def test_a_replaced_argument_must_fit(tmp_path: Path) -> None:
     assert any("no method, protocol or rule has the label 'x'" in c for c in found)
 
 
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [
+        (
+            "inputs = { x1 = [8, 8] }\narguments = { depths = [3] }",
+            "wanted (images, channels, height, width)",
+        ),
+        ("inputs = { x1 = [2, 1, 8, 8] }\narguments = { depths = [0] }", "cntk_gram: "),
+        ("inputs = { x1 = [2, 1, 8, 8] }\narguments = { depth = [3] }", "depth"),
+        ("inputs = { x1 = [2, 1, 8, 8], x2 = [2, 3, 8, 8] }\narguments = { depths = [3] }", "x2"),
+    ],
+)
+def test_a_shape_must_be_one_that_the_kernel_takes(tmp_path: Path, shape: str, wanted: str) -> None:
+    text = right().replace('kernel = "ntk_gram"', 'kernel = "cntk_gram"')
+    text = text.partition("[shapes.")[0]
+    found = complaints(tmp_path, f'{text}\n[shapes.odd]\ntier = "smoke"\n{shape}\n')
+    assert len(found) == 1
+    assert "shapes.odd" in found[0]
+    assert wanted in found[0]
+
+
 def test_a_method_may_run_under_some_protocols_alone(tmp_path: Path) -> None:
     claim = toys.claim(
         protocols={"split": {"holdout": {"train": 30, "test": 30}}, "folds": {"nested_folds": {}}},
