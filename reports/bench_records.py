@@ -172,7 +172,6 @@ class Lead:
         floor_fraction: the least time that the machine allows over the time taken.
     """
 
-    kernel: str
     shape: str
     backend: str
     item: str
@@ -183,7 +182,6 @@ class Lead:
     floor_fraction: float | None
     setting: Setting
     commit: str
-    date: str
 
     @property
     def took(self) -> str:
@@ -211,7 +209,6 @@ def lead(compared: Compared) -> Lead | None:
     if best is None:
         return None
     return Lead(
-        kernel=compared.kernel,
         shape=compared.shape,
         backend=best.contender,
         item=best.item,
@@ -222,7 +219,6 @@ def lead(compared: Compared) -> Lead | None:
         floor_fraction=best.floor_fraction,
         setting=setting(record),
         commit=short(record),
-        date=record.started[:10],
     )
 
 

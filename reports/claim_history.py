@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from . import figures, scales, words
+from . import figures, kernel_views, scales, words
 from .figures import History, Panel, Point, Spark
-from .history import Commit
-from .kernel_views import of_tier, speed, timed_points
+from .kernel_views import heads, of_tier, speed, timed_points
 from .standings import Moment, Standing
 
 RECENT = 20
 """Commits that a spark has room for."""
-PAGE = 100
-"""Commits that a page has room for, in its chart and its table."""
 
 
 def history(standing: Standing) -> History | None:
     """Effect, metric and runtime across the newest commits, on one axis."""
     told = [m for m in standing.history if m.verdict.findings or m.timings or m.begun]
-    moments = told[-PAGE:]
+    moments = told[-kernel_views.PAGE :]
     if not moments:
         return None
     claim = standing.claim
@@ -35,17 +32,12 @@ def history(standing: Standing) -> History | None:
     )
 
 
-def heads(commits: Iterable[Commit]) -> dict[str, str]:
-    """Each commit at length, as a reader who points at it wants it."""
-    return {c.short: f"{c.short} {c.date.date().isoformat()} {c.subject}".strip() for c in commits}
-
-
 def _effect_panels(standing: Standing, moments: Sequence[Moment]) -> Iterator[Panel]:
     if standing.leading is None:
         return
     label, finding = standing.leading
     unit = words.unit_of_effect(finding.unit)
-    scale = 100 if finding.unit == "fraction" else 1
+    scale = scales.of_effect(finding.unit)
     yield Panel(
         f"{label} ({unit})",
         tuple(effect_points(moments, label)),
@@ -60,7 +52,7 @@ def effect_points(moments: Sequence[Moment], label: str) -> Iterator[Point]:
         finding = moment.verdict.findings.get(label)
         if finding is None or not words.finite(finding.effect):
             continue
-        scale = 100 if finding.unit == "fraction" else 1
+        scale = scales.of_effect(finding.unit)
         middle = scale * finding.effect
         low, high = scales.ends(middle, scale * finding.interval[0], scale * finding.interval[1])
         yield Point("effect", moment.commit.short, middle, low, high)
@@ -103,17 +95,13 @@ def _effect_spark(standing: Standing) -> Spark | None:
     if standing.leading is None:
         return None
     label, finding = standing.leading
-    points = tuple(effect_points(standing.history, label))[-RECENT:]
-    scale = 100 if finding.unit == "fraction" else 1
-    return Spark(
-        title=f"Effect of {label} with its interval, last {words.count(len(points), 'commit')}",
-        note="",
-        hues={},
-        what="effect",
-        unit=words.unit_of_effect(finding.unit),
-        points=points,
-        threshold=scale * finding.threshold,
-        heads=heads(moment.commit for moment in standing.history),
+    return _spark(
+        f"Effect of {label} with its interval",
+        "effect",
+        words.unit_of_effect(finding.unit),
+        effect_points(standing.history, label),
+        standing.history,
+        scales.of_effect(finding.unit) * finding.threshold,
     )
 
 
@@ -129,17 +117,33 @@ def _time_spark(standing: Standing) -> Spark | None:
         for here in [[t for t in moment.timings if t.machine == machine]]
     }
     newest = speeds[timed[-1].commit.short]
-    points = tuple(
+    points = (
         Point(found.backend, commit, found.seconds, found.seconds, found.seconds)
         for commit, found in speeds.items()
         if found and newest and found.shape == newest.shape
-    )[-RECENT:]
+    )
+    title = f"Fastest time of {standing.claim.kernel}"
+    return _spark(title, "kernel time", "seconds", points, timed)
+
+
+def _spark(
+    title: str,
+    what: str,
+    unit: str,
+    points: Iterable[Point],
+    moments: Iterable[Moment],
+    threshold: float | None = None,
+) -> Spark:
+    """The last of the points, and at length the commits that they stand for."""
+    shown = tuple(points)[-RECENT:]
+    places = {point.x for point in shown}
     return Spark(
-        title=f"Fastest time of {standing.claim.kernel}, last {words.count(len(points), 'commit')}",
+        title=f"{title}, last {words.count(len(shown), 'commit')}",
         note="",
         hues={},
-        what="kernel time",
-        unit="seconds",
-        points=points,
-        heads=heads(moment.commit for moment in timed),
+        what=what,
+        unit=unit,
+        points=shown,
+        threshold=threshold,
+        heads=heads(m.commit for m in moments if m.commit.short in places),
     )

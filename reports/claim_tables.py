@@ -12,7 +12,7 @@ from claimbench.suite.registry import Registry
 from claimbench.suite.rules import Finding
 from claimbench.suite.verdicts import Verdict
 
-from . import claim_history, kernel_views, tables, words
+from . import kernel_views, tables, words
 from .claim_ranks import MANY
 from .kernel_views import commit_cells
 from .published import interval_cell, mean_of
@@ -172,7 +172,7 @@ def across(standing: Standing) -> Table:
     label = standing.leading[0] if standing.leading else ""
     rows = tuple(_across_row(moment, label) for moment in reversed(standing.history))
     caption = f"Verdict and runtime across commits at tier {standing.tier}, newest first"
-    return Table("across", caption, head, rows, claim_history.PAGE, further="Older commits")
+    return Table("across", caption, head, rows, kernel_views.PAGE, further="Older commits")
 
 
 def _across_row(moment: Moment, label: str) -> tuple[Cell, ...]:

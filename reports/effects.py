@@ -5,7 +5,7 @@ from __future__ import annotations
 from claimbench.suite.definitions import Call, Claim
 from claimbench.suite.rules import Finding
 
-from . import words
+from . import scales, words
 from .figures import Interval
 from .published import published_gaps
 
@@ -20,7 +20,7 @@ def interval(claim: Claim, label: str, call: Call, finding: Finding | None) -> I
     if finding is None or not words.finite(finding.effect):
         return None
     unit = words.unit_of_effect(finding.unit)
-    scale = 100 if finding.unit == "fraction" else 1
+    scale = scales.of_effect(finding.unit)
     low, high = (end if words.finite(end) else finding.effect for end in finding.interval)
     gaps = [gap for gap, _ in published_gaps(claim, call)]
     return Interval(

@@ -345,7 +345,7 @@ def _commits(commits: Sequence[Commit], compared: Callable[[str, str], str | Non
     )
     head = tables.columns("commit", "date", "subject", "comparison")
     caption = "Commits that something was measured at, newest first"
-    return Table("commits", caption, head, rows, claim_history.PAGE, further="Older commits")
+    return Table("commits", caption, head, rows, kernel_views.PAGE, further="Older commits")
 
 
 def _comparison(

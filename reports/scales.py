@@ -20,6 +20,11 @@ def percent(claim: Claim, metric: str) -> bool:
     return claim.metrics[metric].unit == "fraction"
 
 
+def of_effect(unit: str) -> int:
+    """What an effect is multiplied by: fractions differ by points."""
+    return 100 if unit == "fraction" else 1
+
+
 def shown(claim: Claim, metric: str, value: float) -> float:
     return 100 * value if percent(claim, metric) else value
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from claimbench.reports import claim_history, pages, standings, tables
+from claimbench.reports import kernel_views, pages, standings, tables
 from claimbench.reports.history import Commit
 from claimbench.suite import records
 from claimbench.suite.verdicts import judge
@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Large:
 def written(made: Large, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A report of it, whose pages have room for few commits."""
     monkeypatch.chdir(made.results.parent)
-    monkeypatch.setattr(claim_history, "PAGE", PAGE)
+    monkeypatch.setattr(kernel_views, "PAGE", PAGE)
     monkeypatch.setattr(pages.charts, "draw", undrawn)
     first = pages.build(made.results, tmp_path / "html", made.asv_results, made.claims)
     return first.parent
