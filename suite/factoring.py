@@ -205,7 +205,7 @@ def factorise(read: Read, factor: Factor, ridge: float = 0.0) -> None:
                 diagonal = factor.get(i, i, room)
                 dtrsm(1.0, diagonal.T, s.T, side=1, lower=1, trans_a=1, overwrite_b=1)
             factor.put(i, j, s)
-            hashed.update(s)
+            hashed.update(s.data)
         factor.finish(hashed.hexdigest())
 
 

@@ -111,7 +111,7 @@ def survey(read: Read, grid: Grid, ridge: float = 0.0, *, digest: bool = False) 
         for i, j in grid.upper():
             block = block_of(read, grid, i, j, ridge)
             if digest:
-                hashed.update(block)
+                hashed.update(block.data)
             if found := _not_finite(block, grid.span(i).start, grid.span(j).start):
                 bad.append(found)
             np.abs(block, out=block)

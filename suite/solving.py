@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -24,12 +25,17 @@ from .matrices import (
     survey,
 )
 
-__all__ = ["HELD", "Solution", "UnsolvableGram", "solve", "solve_blocks", "trust", "unit_scale"]
+__all__ = [
+    "HELD", "Solution", "UnsolvableGram", "entry_error", "solve", "solve_blocks", "trust",
+    "unit_scale",
+]  # fmt: skip
 
 HELD = 2**33
 """Bytes that a solution may take unless said otherwise."""
 SIDE = 1024
 """Rows of the blocks in which a matrix is looked through, and put together, in memory."""
+ENTRY_ERROR = {"float32": 1e-6, "float64": 1e-14}
+"""Largest relative error of an entry of a kernel."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,21 @@ class Solution:
             f"{self.entry_error:.1e} in the kernel leave no digit of the weights sure."
         )
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """What a score says of the solution that it rests on."""
+        doubt = {"untrusted": self.untrusted} if self.untrusted else {}
+        return {"condition": self.condition, **doubt}
+
+
+def entry_error(dtype: np.dtype[Any], *, unit_diagonal: bool = False) -> float:
+    """Largest relative error to be reckoned with in the entries of a kernel of this dtype.
+
+    A unit diagonal doubles it, to first order: to the error of an entry come halves of those of the
+    two entries on the diagonal by whose roots it is divided.
+    """
+    return ENTRY_ERROR[dtype.name] * (2 if unit_diagonal else 1)
+
 
 def trust(condition: float, entry_error: float) -> float:
     r"""Largest relative error of the weights, in the 1-norm, that rounding in the kernel can cause.
@@ -73,9 +94,6 @@ def trust(condition: float, entry_error: float) -> float:
     Beyond, K + E may be singular: infinite. This is the worst that E can do; rounding that happens
     to be random does far less. The rounding of the solver itself, of the order of
     :math:`2^{-53} \kappa`, is not in it.
-
-    A kernel that is scaled to a unit diagonal has, to first order, twice the error in its entries:
-    their own, and half of that of the two on the diagonal by whose roots they are divided.
 
     Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, theorem 7.2.
     """

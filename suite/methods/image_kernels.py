@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from claimbench.kernels import cntk_gram, coates_ng_features, patch_filters
+from claimbench.kernels import backends_used, cntk_gram, coates_ng_features, patch_filters
 
 from ..definitions import Scalar
 from ..evaluation import Indices, Score, Trial, method, standardised
+from ..solving import Solution, UnsolvableGram, entry_error, solve_blocks, unit_scale
 
 AXES = ("get", "depth", "window", "flip")
 HELD = 2**33
@@ -181,8 +182,15 @@ def _images(trial: Trial) -> tuple[Images, Images]:
     train = max((part.folds[0].train for part in trial.parts), key=len)
     test = trial.parts[0].folds[0].test
     images = standardised(trial.data.x[np.concatenate([train, test])], np.arange(len(train)))
-    first, rest = np.split(images.astype(np.float32), [len(train)])
+    first, rest = np.split(images.astype(_precision(trial, images[:1])), [len(train)])
     return first, rest
+
+
+def _precision(trial: Trial, image: Images) -> type[np.floating[Any]]:
+    """That of the fast backends; float64 where the reference runs, which is no slower in it."""
+    with backends_used() as used:
+        on_device(trial.device, cntk_gram, image.astype(np.float32), depths=[1], windows=[0])
+    return np.float64 if used["cntk_gram"] == "reference" else np.float32
 
 
 def blockwise(
@@ -227,9 +235,15 @@ def _scores(
         n = len(train)
         for index, variant in enumerate(variants):
             k, rest = among[index, :n, :n], across[index, :, :n]
-            right = predicted(k, rest, y[train], solver) == wanted
+            try:
+                classes, solution = predicted(k, rest, y[train], solver)
+            except UnsolvableGram as e:
+                what = ", ".join(f"{axis} {value}" for axis, value in variant.items())
+                raise UnsolvableGram(f"{what}: {e}") from None
+            right = classes == wanted
             items = {"accuracy": _by_group(right, solver.groups)} if solver.groups else {}
-            yield Score({"accuracy": float(right.mean())}, part.at, variant, items)
+            accuracy = {"accuracy": float(right.mean())}
+            yield Score(accuracy, part.at, variant, items, solution.details)
 
 
 def _by_group(right: Bool[np.ndarray, " m"], groups: int) -> list[float]:
@@ -239,22 +253,31 @@ def _by_group(right: Bool[np.ndarray, " m"], groups: int) -> list[float]:
 
 def predicted(
     among: Float[np.ndarray, "n n"], across: Float[np.ndarray, "m n"], y: Indices, solver: Ridge
-) -> Indices:
-    """Class of each test sample, by a solution in float64.
+) -> tuple[Indices, Solution]:
+    """Class of each test sample, and the solution in float64 that says so.
 
     Test samples need no normalisation of their own, nor targets a shift: both change all classes
     of a sample alike.
-    """
-    from scipy.linalg import solve
 
-    k, rest = among.astype(np.float64), across.astype(np.float64)
+    Raises:
+        UnsolvableGram: where the equations have no solution that means anything.
+    """
+    rest, scale = across.astype(np.float64), np.ones(len(among))
     if solver.unit_diagonal:
-        scale = 1 / np.sqrt(k.diagonal())
-        k *= scale
-        k *= scale[:, None]
+        scale = unit_scale(among.diagonal())
         rest *= scale
-    k[np.diag_indices_from(k)] += solver.ridge
-    # The transpose is the same matrix, in the order in which LAPACK needs no copy of it.
-    weights = solve(k.T, np.eye(y.max() + 1)[y], assume_a="pos", overwrite_a=True)
-    classes: Indices = (rest @ weights).argmax(axis=1)
-    return classes
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        block = among[rows, columns].astype(np.float64)
+        block *= scale[columns]
+        block *= scale[rows, None]
+        return block
+
+    solution = solve_blocks(
+        read,
+        np.eye(y.max() + 1)[y],
+        ridge=solver.ridge,
+        entry_error=entry_error(among.dtype, unit_diagonal=solver.unit_diagonal),
+    )
+    classes: Indices = (rest @ solution.weights).argmax(axis=1)
+    return classes, solution

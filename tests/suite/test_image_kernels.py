@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from claimbench.kernels import cntk_gram, coates_ng_features, patch_filters
+from claimbench.kernels import cntk_gram, coates_ng_features, patch_filters, using
 from claimbench.suite.data import load
 from claimbench.suite.evaluation import Trial
 from claimbench.suite.methods.image_kernels import (
@@ -21,6 +21,7 @@ from claimbench.suite.methods.image_kernels import (
     predicted,
 )
 from claimbench.suite.protocols import few_samples
+from claimbench.suite.solving import UnsolvableGram
 
 ASKED: dict[str, Any] = {"get": ["ntk", "nngp"], "depth": [1, 2], "window": [0, 1, "gap"]}
 RIDGE: dict[str, Any] = {"ridge": 1e-3, "unit_diagonal": True}
@@ -74,7 +75,7 @@ def test_the_prediction_is_that_of_the_normal_equations() -> None:
         (Ridge(0.1, True), (unit[0], others)),
     ):
         primal = np.linalg.solve(a.T @ a + 0.1 * np.eye(20), a.T @ np.eye(3)[y])
-        found = predicted(features @ features.T, others @ features.T, y, solver)
+        found, _ = predicted(features @ features.T, others @ features.T, y, solver)
         assert found.tolist() == (b @ primal).argmax(1).tolist()
 
 
@@ -82,7 +83,7 @@ def test_without_a_ridge_training_samples_get_their_own_labels() -> None:
     k = gram(images(12), None)[0]
     y = np.arange(12) % 4
     kept = k.copy()
-    assert predicted(k, k, y, Ridge(0.0, True)).tolist() == y.tolist()
+    assert predicted(k, k, y, Ridge(0.0, True))[0].tolist() == y.tolist()
     np.testing.assert_array_equal(k, kept)
 
 
@@ -145,3 +146,44 @@ def test_patches_come_from_the_training_draw_alone() -> None:
     one: dict[str, Any] = {"get": ["ntk"], "depth": [1], "window": [1], "flip": [False]}
     found = [list(patch_cntk_regression(t, **one, **RIDGE, **PATCHES)) for t in (trial, other)]
     assert found[0] == found[1]
+
+
+def with_first_image(trial: Trial, made: Any) -> Trial:
+    """The first training image replaced."""
+    x = trial.data.x.copy()
+    first, second = trial.parts[0].folds[0].train[:2]
+    x[first] = made(x[second])
+    return replace(trial, data=replace(trial.data, x=x))
+
+
+def test_a_score_tells_the_condition_number_that_it_rests_on() -> None:
+    one: dict[str, Any] = {"get": ["ntk"], "depth": [1], "window": [0], "flip": [False]}
+    for score in cntk_regression(digits(), **one, **RIDGE):
+        assert 1 < score.details["condition"] < 1e5
+        assert "untrusted" not in score.details
+
+
+def test_a_solution_that_float32_does_not_carry_is_marked_and_the_reference_carries_it() -> None:
+    one: dict[str, Any] = {"get": ["ntk"], "depth": [1], "window": [0], "flip": [False]}
+    twin = with_first_image(digits(), lambda image: image)
+    solver: dict[str, Any] = {"ridge": 1e-6, "unit_diagonal": True}
+    for score in cntk_regression(twin, **one, **solver):
+        assert "leave no digit of the weights sure." in score.details["untrusted"]
+    with using("reference"):
+        for score in cntk_regression(twin, **one, **solver):
+            assert 1e5 < score.details["condition"] < 1e12
+            assert "untrusted" not in score.details
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda image: image, r"^get ntk, depth 1, window 0, flip False: .* not positive definite"),
+        (lambda image: np.full_like(image, np.nan), "not finite"),
+    ],
+)
+def test_a_matrix_without_a_solution_is_refused_with_its_variant(made: Any, message: str) -> None:
+    one: dict[str, Any] = {"get": ["ntk"], "depth": [1], "window": [0], "flip": [False]}
+    trial = with_first_image(digits(), made)
+    with pytest.raises(UnsolvableGram, match=message):
+        list(cntk_regression(trial, **one, ridge=0.0, unit_diagonal=False))
