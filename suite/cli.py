@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .inert import inert
 from .threads import thread_limits
 
 app = typer.Typer(
@@ -234,9 +235,17 @@ def kernels_check(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of the random inputs; drawn unless given.")
     ] = None,
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="Each backend in a process that is held; Linux.")
+    ] = False,
+    memory: Annotated[
+        float, typer.Option(min=0.1, help="GiB that such a process may address; not with CUDA.")
+    ] = 16,
+    seconds: Annotated[float, typer.Option(min=1, help="That such a process may take.")] = 300,
 ) -> None:
     """Hold backends against the float64 reference, and to how a backend must behave."""
-    _do(".kernel_commands:check_kernels", kernels or [], backend, device.value, json, seed)
+    limits = (seconds, memory) if isolated else None
+    _do(".kernel_commands:check_kernels", kernels or [], backend, device.value, json, seed, limits)
 
 
 @kernels_app.command("bench")
@@ -329,13 +338,8 @@ def main() -> None:
         codes = [_EXIT_CODES[c.__name__] for c in type(e).__mro__ if c.__name__ in _EXIT_CODES]
         if not codes:
             raise
-        print(f"claimbench: {_inert(str(e))}", file=sys.stderr)
+        print(f"claimbench: {inert(str(e))}", file=sys.stderr)
         sys.exit(codes[0])
-
-
-def _inert(text: str) -> str:
-    """A message whose characters cannot steer a terminal, whatever file they were read from."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 _EXIT_CODES = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich.console import Console
@@ -13,9 +14,18 @@ from rich.table import Table
 
 from claimbench.kernels import KERNELS, checks
 
-from .answers import ALL_GOOD, INCONCLUSIVE, REFUTED, print_json, print_table
+from .answers import (
+    ALL_GOOD,
+    INCONCLUSIVE,
+    INFRASTRUCTURE,
+    REFUTED,
+    print_json,
+    print_table,
+)
 from .checking import load_claims
 from .definitions import DefinitionError
+from .isolated_checks import ENDED, Check, check_isolated
+from .isolation import Limits
 from .registry import load_plugins, unknown
 from .runner import resolve_device
 
@@ -47,26 +57,55 @@ def named(kernels: Sequence[str]) -> list[str]:
 
 
 def check_kernels(
-    kernels: Sequence[str], backend: str | None, device: str, as_json: bool, seed: int | None = None
+    kernels: Sequence[str],
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    seed: int | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> int:
     """All that is asked of each kernel; a backend that refuses everything was not measured.
 
-    Without a seed one is drawn, so that no backend knows it; labels of findings tell it.
+    Without a seed one is drawn, so that no backend knows it; labels of findings tell it. With
+    limits, of seconds and GiB, each backend runs in a process that is held to them.
     """
-    chosen = named(kernels)
     seed = secrets.randbelow(10**6) if seed is None else seed
-    findings = list(checks.check_all(chosen, backend, resolve_device(device), seed=seed))
+    device = resolve_device(device)
+    if limits is None:
+        findings = list(checks.check_all(named(kernels), backend, device, seed=seed))
+    else:
+        findings = list(_isolated(kernels, backend, device, seed, Limits(*limits)))
     if as_json:
         print_json([asdict(finding) | {"seed": seed} for finding in findings])
     else:
         _print_findings(findings, seed)
     asked = {(f.kernel, f.backend) for f in findings if backend or f.backend != "reference"}
     ran = asked & {(f.kernel, f.backend) for f in findings if not f.refused}
-    if any(finding.problem for finding in findings):
+    faults = {finding.fault for finding in findings if finding.problem}
+    if faults - {ENDED}:
         return REFUTED
+    if faults:
+        return INFRASTRUCTURE
     if not ran or (backend and asked - ran):
         return INCONCLUSIVE
     return ALL_GOOD
+
+
+def _isolated(
+    kernels: Sequence[str], backend: str | None, device: str, seed: int, limits: Limits
+) -> Iterator[checks.Finding]:
+    """What this system or device cannot grant is told once, beside the answer."""
+    told = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            print(f"claimbench: {text}", file=sys.stderr)
+        told.add(text)
+
+    if device == "cuda":
+        tell("CUDA reserves more address space than there is memory: --memory does not hold here")
+        limits = replace(limits, memory_gib=None)
+    return check_isolated(kernels, backend, Check(device, seed, limits, tell))
 
 
 def _print_findings(findings: Sequence[checks.Finding], seed: int) -> None:
@@ -76,16 +115,20 @@ def _print_findings(findings: Sequence[checks.Finding], seed: int) -> None:
     remarks = []
     for kernel, backend in dict.fromkeys((f.kernel, f.backend) for f in findings):
         mine = [f for f in findings if (f.kernel, f.backend) == (kernel, backend)]
-        ran = [f for f in mine if not f.refused]
+        ended = [f for f in mine if f.fault == ENDED]
+        ran = [f for f in mine if not f.refused and f not in ended]
         wrong = [f for f in ran if f.problem]
         kinds = Counter(f.kind for f in ran)
-        counts = kinds["case"], kinds["invariant"], len(mine) - len(ran), len(wrong)
+        refused = sum(bool(f.refused) for f in mine)
+        counts = kinds["case"], kinds["invariant"], refused, len(wrong)
         table.add_row(kernel, backend, *map(str, counts), *_largest_error(ran))
         if wrong:
             first = wrong[0]
             remarks.append(f"{kernel} on {backend}: {first.case} in {first.dtype}: {first.problem}")
-        elif not ran:
+        elif not ran and refused:
             remarks.append(f"{kernel} on {backend} did not run: {mine[0].refused}")
+        if ended:
+            remarks.append(f"{kernel} on {backend} was not checked to its end: {ended[0].problem}")
     print_table(table)
     print(*remarks, f"seed {seed}", sep="\n")
 
