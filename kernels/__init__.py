@@ -3,7 +3,7 @@
 Importing this package imports NumPy alone; a backend's libraries come with its first call.
 """
 
-from ._dispatch import KERNELS, Backend, Kernel, NoBackend, backends_used, kernel, using
+from ._dispatch import KERNELS, Backend, Kernel, NoBackend, backends_used, kernel, ran_elsewhere, using
 from .cntk import cntk_gram
 from .empirical import (
     conjugate_gram,
@@ -30,6 +30,7 @@ __all__ = [
     "ntk_variants",
     "patch_filters",
     "projected_jacobian",
+    "ran_elsewhere",
     "saliency_mask",
     "trainable_layers",
     "using",

@@ -41,6 +41,12 @@ def backends_used() -> Iterator[dict[str, str]]:
         _used.reset(token)
 
 
+def ran_elsewhere(kernel: str, backend: str) -> None:
+    """Tell `backends_used` of a kernel that another process called for this one."""
+    if (used := _used.get()) is not None:
+        used[kernel] = backend
+
+
 @contextmanager
 def using(backend: str | None) -> Iterator[None]:
     """Ask for one backend by name, for every kernel called in the block; `None` leaves it open."""
@@ -92,8 +98,7 @@ class Kernel(Generic[P, R]):
             raise NoBackend(f"{self.name} cannot run on {asked}: {reason}")
         else:
             backend = asked
-        if (used := _used.get()) is not None:
-            used[self.name] = backend
+        ran_elsewhere(self.name, backend)
         return self.on(backend)(*args, **kwargs)
 
     def choose(self, *args: P.args, **kwargs: P.kwargs) -> str:
