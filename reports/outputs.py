@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from claimbench.suite import provenance
+from claimbench.suite import provenance, writing
 from claimbench.suite.definitions import Definition
 
 from .comparison import KINDS, WORSE, Comparison, Kind, Line, one_line, status
@@ -97,7 +97,6 @@ _STYLES: dict[Kind, str] = {
 
 def write(comparison: Comparison, folder: Path, line_of: LineOf = first_line) -> None:
     """Every file format, into one folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "gate.md": markdown(comparison),
         "gate.json": as_json(comparison),
@@ -105,7 +104,7 @@ def write(comparison: Comparison, folder: Path, line_of: LineOf = first_line) ->
         "gate.xml": junit(comparison),
     }
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        writing.write(folder / name, text)
 
 
 def markdown(comparison: Comparison, limit: int = MARKDOWN_LIMIT) -> str:

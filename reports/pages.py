@@ -7,6 +7,7 @@ import gc
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -14,7 +15,6 @@ from importlib.resources import files
 from itertools import count
 from os.path import relpath
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,6 +24,7 @@ from markupsafe import Markup
 from claimbench.suite import records
 from claimbench.suite.definitions import Claim
 from claimbench.suite.rules import Outcome
+from claimbench.suite.writing import whole_folder
 
 from . import (
     bench_records,
@@ -134,7 +135,7 @@ def write_report(
     draw = draw or charts.draw
     asv = relpath(asv_pages, out).replace(os.sep, "/") if asv_pages else ""
     stamp = report.index.stamp
-    with _at_once(out) as folder:
+    with whole_folder(out) as folder:
         _each(
             partial(_page, folder, file, template, stamp, draw, **shown)
             for file, template, shown in _pages(report, asv)
@@ -165,25 +166,14 @@ def _each(tasks: Iterable[Callable[[], object]]) -> None:
         for task in found:
             task()
     else:
-        Parallel(n_jobs=jobs, batch_size=1)(map(delayed(_called), found))
+        try:
+            Parallel(n_jobs=jobs, batch_size=1)(map(delayed(_called), found))
+        except BrokenProcessPool:
+            raise ChildProcessError("a process that drew pages was killed") from None
 
 
 def _called(task: Callable[[], object]) -> None:
     task()
-
-
-@contextmanager
-def _at_once(out: Path) -> Iterator[Path]:
-    """A folder whose files go to another when all is done, and nowhere when it fails."""
-    out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".new-", dir=out) as made:
-        yield Path(made)
-        for path in sorted(Path(made).rglob("*")):
-            target = out / path.relative_to(made)
-            if path.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-            else:
-                path.replace(target)
 
 
 def _page(

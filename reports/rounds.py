@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import Field
 from pydantic_core import from_json
 
+from claimbench.suite import writing
 from claimbench.suite.definitions import Claim, Definition, Scalar
 from claimbench.suite.records import RecordError
 
@@ -84,9 +85,8 @@ def path(results: Path, base: str, head: str) -> Path:
 
 
 def write(rounds: Rounds, results: Path) -> Path:
-    results.mkdir(parents=True, exist_ok=True)
     target = path(results, rounds.base, rounds.head)
-    target.write_text(rounds.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    writing.write(target, rounds.model_dump_json(indent=1) + "\n")
     return target
 
 

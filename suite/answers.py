@@ -12,6 +12,7 @@ from rich.table import Table
 
 from .rules import Outcome
 from .verdicts import Verdict
+from .writing import write
 
 ALL_GOOD, REFUTED, WRONG_USAGE, INCONCLUSIVE, INFRASTRUCTURE = range(5)
 MARK = {
@@ -69,6 +70,4 @@ def last_verdicts(results: Path) -> dict[str, Any]:
 def remember(verdicts: Sequence[Verdict], results: Path) -> None:
     known = last_verdicts(results)
     known |= {f"{v.claim.id} {v.tier}": as_json(v) for v in verdicts}
-    temporary = results / "verdicts.json.part"
-    temporary.write_text(json.dumps(known, indent=1))
-    temporary.replace(results / "verdicts.json")
+    write(results / "verdicts.json", json.dumps(known, indent=1))

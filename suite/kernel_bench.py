@@ -26,6 +26,7 @@ from .timing.contenders import Absent
 from .timing.floors import Peaks
 from .timing.rounds import SHORTEST
 from .timing.workloads import Workload, workloads
+from .writing import write
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def bench_kernels(
     record = _measured(found, chosen, peers, method)
     content = asdict(record)
     if out is not None:
-        out.write_text(json.dumps(content, indent=1) + "\n")
+        write(out, json.dumps(content, indent=1) + "\n")
     if as_json:
         print_json(content)
     else:

@@ -9,11 +9,10 @@ are merged. Nothing is written before everything was read and found right.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from . import records
+from . import locks, records, writing
 from .answers import ALL_GOOD, INCONCLUSIVE, print_json
 from .records import RecordError
 
@@ -78,12 +77,13 @@ def _refuse_broken(path: Path, content: bytes) -> None:
 
 def merge_results(folders: Sequence[Path], out: Path, as_json: bool) -> int:
     """Join folders into `out`, which counts as one of them if it is there; gives the exit code."""
-    before = contents(out) if out.exists() else {}
-    merged = merge(before, *map(contents, folders))
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in merged.items():
-        if content != before.get(name):
-            _write(out / name, content)
+    given = [contents(folder) for folder in folders]
+    with locks.held(out, "--out"):
+        before = contents(out)
+        merged = merge(before, *given)
+        for name, content in merged.items():
+            if content != before.get(name):
+                writing.write(out / name, content)
     total, known = _count(merged), _count(merge(before))
     files = sum(map(_is_records, merged))
     if as_json:
@@ -97,16 +97,3 @@ def merge_results(folders: Sequence[Path], out: Path, as_json: bool) -> int:
 
 def _count(merged: Contents) -> int:
     return sum(content.count(b"\n") for name, content in merged.items() if _is_records(name))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: who reads meanwhile finds the file as it was or as it will be."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

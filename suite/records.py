@@ -7,19 +7,28 @@ record is whole in itself, so that a verdict can be remade from files years late
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json
 
+from . import provenance, writing
 from .definitions import Definition, Scalar, TierName
 
 SCHEMA = 1
+SECONDS = len("2026-01-31T23:59:59")
+"""Characters of a moment, up to its seconds."""
+
+_NAME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)(\d\d)(\d\d)-")
+
 LONGEST = 64 * 2**20
 """Bytes of a line; a longer one is no record, and reading it might take all memory."""
 
@@ -95,15 +104,40 @@ class Record(Definition):
 
 
 def append(record: Record, path: Path) -> None:
-    """Add one line to a file, whole or not at all: a single write that other writers cannot cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = record.model_dump_json(exclude_defaults=True) + "\n"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    """Add one line to a file, whole or not at all.
+
+    Raises:
+        OSError: if the disk is full, or whatever else is wrong; the file is as it was.
+    """
+    writing.add_line(path, record.model_dump_json(exclude_defaults=True).encode() + b"\n")
+
+
+def new_file(folder: Path, known: Iterable[Record]) -> Path:
+    """The file of a run that begins: one a run, so that folders merge without conflict.
+
+    Its name says when, by a clock that stands still while the machine's is behind what is in the
+    folder: who sets a clock back must not make the newest records look old.
+
+    Args:
+        known: the records of the folder.
+    """
+    times = [record.provenance.started for record in known] + [_begun(p) for p in _paths(folder)]
+    stamp = max(provenance.now()[:SECONDS], _second_after(max(times, default="")))
+    return folder / f"{stamp.replace(':', '')}-{os.getpid()}.jsonl"
+
+
+def _second_after(moment: str) -> str:
+    """The next whole second; nothing where a moment is none."""
     try:
-        os.write(handle, line.encode())
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return (datetime.fromisoformat(moment[:SECONDS]) + timedelta(seconds=1)).isoformat()
+    except (OverflowError, ValueError):
+        return ""
+
+
+def _begun(path: Traversable) -> str:
+    """When the run began that a file is of, as its name says; nothing where it does not."""
+    found = _NAME.match(path.name)
+    return "{}T{}:{}:{}".format(*found.groups()) if found else ""
 
 
 def read(folder: Path) -> list[Record]:
@@ -261,7 +295,15 @@ def _all_lines(path: Traversable, file: IO[bytes]) -> Iterator[Line]:
 
 
 def _in_order(lines: Iterable[Line]) -> list[Record]:
-    return sorted(map(_record, lines), key=lambda record: record.provenance.started)
+    """By time; in one file never against the order of its lines, whatever was done to the clock."""
+    made: list[tuple[str, Record]] = []
+    latest: dict[Traversable, str] = {}
+    for line in lines:
+        record = _record(line)
+        before = latest.get(line.path) or _begun(line.path)
+        latest[line.path] = max(before, record.provenance.started)
+        made.append((latest[line.path], record))
+    return [record for _, record in sorted(made, key=itemgetter(0))]
 
 
 def _head(line: Line) -> _Head:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import webbrowser
 from collections.abc import Sequence
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import data as data_sets
-from . import records, runner
+from . import locks, records, runner, stopping
 from .answers import (
     ALL_GOOD,
     INCONCLUSIVE,
@@ -59,29 +60,46 @@ def run_claims(
         raise DefinitionError(unknown("method", method, labels))
     _require_data(wanted)
     settings = Settings(runner.resolve_device(device), backend, fresh)
-    path = runner.results_file(_writable(results))
-
-    console = Console(stderr=True)
-    plan = runner.plan(wanted, [*records.baselines(), *records.read(results)], settings)
-    console.print(_plan_line(plan, len(wanted), tier), highlight=False, soft_wrap=True)
-    for record in plan.reused:
-        records.append(record, path)
-    made = []
-    with progress(console, plan) as step:
-        for cell, record in runner.run(plan.todo, settings, jobs):
-            records.append(record, path)
-            made.append(record)
-            step(cell, record)
-
-    verdicts = [judge(claim, tier, [*plan.known, *plan.reused, *made]) for claim in chosen]
-    remember(verdicts, results)
+    try:
+        with stopping.on_signals(), locks.held(results, "--results"):
+            verdicts, measured = _run(chosen, wanted, tier, settings, jobs, results)
+    except stopping.Stopped as e:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return e.exit_code
     if as_json:
         print_json([verdict_as_json(verdict) for verdict in verdicts])
     else:
         print_verdicts(verdicts)
     if open_report:
         _open_report(results)
-    return exit_code(verdicts, [*plan.known, *made])
+    return exit_code(verdicts, measured)
+
+
+def _run(
+    chosen: Sequence[Claim],
+    wanted: Sequence[Cell],
+    tier: TierName,
+    settings: Settings,
+    jobs: int,
+    results: Path,
+) -> tuple[list[Verdict], list[Record]]:
+    """Measure what is missing, each record on the disk before the next; judge, and remember it."""
+    console = Console(stderr=True)
+    past = records.read(results)
+    path = records.new_file(results, past)
+    plan = runner.plan(wanted, [*records.baselines(), *past], settings)
+    console.print(_plan_line(plan, len(wanted), tier), highlight=False, soft_wrap=True)
+    for record in plan.reused:
+        records.append(record, path)
+    made = []
+    with progress(console, plan) as step, closing(runner.run(plan.todo, settings, jobs)) as pairs:
+        for cell, record in pairs:
+            records.append(record, path)
+            made.append(record)
+            step(cell, record)
+    verdicts = [judge(claim, tier, [*plan.known, *plan.reused, *made]) for claim in chosen]
+    remember(verdicts, results)
+    return verdicts, [*plan.known, *made]
 
 
 def _with_tier(claims: Sequence[Claim], tier: TierName, named: bool) -> list[Claim]:
@@ -105,18 +123,11 @@ def _require_data(wanted: Sequence[Cell]) -> None:
         )
 
 
-def _writable(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{folder} cannot be written; choose another with --results")
-    return folder
-
-
 def _plan_line(plan: runner.Plan, cells_in_all: int, tier: str) -> str:
     parts = [
         f"{len(plan.known)} on record",
         f"{len(plan.reused)} reused from other commits",
-        f"{len(plan.todo)} to run, about {plan.seconds:.0f} s",
+        f"{len(plan.todo)} to run, about {max(plan.seconds, 0):.0f} s",
     ]
     return f"tier {tier}: {cells_in_all} cells: {', '.join(parts)}"
 

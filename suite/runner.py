@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import groupby
-from pathlib import Path
 
 from claimbench.kernels import NoBackend, backends_used, using
 
@@ -139,7 +138,9 @@ def _require_extras(todo: Sequence[Cell]) -> None:
         )
 
 
-def run(todo: Sequence[Cell], settings: Settings, jobs: int = 1) -> Iterator[tuple[Cell, Record]]:
+def run(
+    todo: Sequence[Cell], settings: Settings, jobs: int = 1
+) -> Generator[tuple[Cell, Record], None, None]:
     """Run cells, trial by trial, and give each record as it is made."""
     groups = [list(group) for _, group in groupby(todo, _trial_of)]
     if jobs == 1:
@@ -249,9 +250,3 @@ def resolve_device(asked: str) -> str:
     if asked == "cuda":
         raise NoBackend("no CUDA device is visible; run with --device cpu")
     return "cpu"
-
-
-def results_file(folder: Path) -> Path:
-    """The file that this process appends to; one a run, so that folders merge without conflict."""
-    stamp = provenance.now()[:19].replace(":", "")
-    return folder / f"{stamp}-{os.getpid()}.jsonl"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from claimbench.suite import locks
 from claimbench.suite.claim_commands import span
 from claimbench.suite.definitions import DefinitionError
 from claimbench.suite.run_command import _with_tier
@@ -122,6 +123,45 @@ def test_a_results_folder_that_cannot_be_written_is_4(tmp_path: Path) -> None:
 
 
 UCI = "arora2020_ntk_beats_forests"
+
+
+def test_a_second_writer_is_told_of_the_first_and_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    with locks.held(tmp_path / "results", "--results"):
+        before = {path: path.read_bytes() for path in (tmp_path / "results").iterdir()}
+        run = claimbench("run", UCI, "--method", "ntk_svm", folder=tmp_path)
+        merge = claimbench("results", "merge", "more", "--out", "results", folder=tmp_path)
+        assert claimbench("list", folder=tmp_path).returncode == 0
+        after = {path: path.read_bytes() for path in (tmp_path / "results").iterdir()}
+    for done, option in ((run, "--results"), (merge, "--out")):
+        assert (done.returncode, done.stdout) == (4, "")
+        assert done.stderr.startswith("claimbench: results is in use: `claimbench ")
+        assert f"(process {os.getpid()} on " in done.stderr
+        assert f"choose another folder with {option}\n" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert after == before
+    assert claimbench("run", UCI, "--method", "ntk_svm", folder=tmp_path).returncode == 3
+
+
+def test_a_full_disk_is_4_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    limited = [
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)); "
+        "sys.argv[0] = 'claimbench'; from claimbench.suite.cli import main; main()"
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", *limited, "run", UCI, "--method", "ntk_svm"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert ".jsonl cannot be written (File too large); what was in it before" in done.stderr
+    assert "Traceback" not in done.stderr
+    [path] = (tmp_path / "results").iterdir()
+    kept = path.read_bytes()
+    assert kept.endswith(b"\n")
+    again = claimbench("run", UCI, "--method", "ntk_svm", folder=tmp_path)
+    whole = kept.count(b"\n")
+    assert f"{whole} on record" in again.stderr
+    assert path.read_bytes() == kept
 
 
 def test_one_method_alone_is_not_measured(tmp_path: Path) -> None:

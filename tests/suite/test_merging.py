@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claimbench.suite import merging, records
+from claimbench.suite import locks, records, writing
 from claimbench.suite.merging import contents, merge, merge_results
 from claimbench.suite.records import Record, RecordError
 
@@ -155,8 +155,9 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(
         raise OSError("no space left")
 
     before = contents(two[0])
-    monkeypatch.setattr(merging.os, "fsync", no_space)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr(writing.os, "fsync", no_space)
+    monkeypatch.setattr(locks, "_sign", lambda handle: None)
+    with pytest.raises(OSError, match=r"a\.jsonl cannot be written \(no space left\)"):
         merge_results(two, two[0], as_json=False)
     assert contents(two[0]) == before
     assert sorted(path.name for path in two[0].iterdir()) == sorted(before)
