@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..evaluation import Indices, Score, Trial, cross_validated, method
+from ..solving import solve
 from .kernel_machines import as_rows
 
 Metric = Float[np.ndarray, "p p"]
@@ -93,11 +94,8 @@ def fit(
     ridge: float,
     bandwidth: float,
 ) -> Fitted:
-    from scipy.linalg import solve
-
     among, distances = laplace(x, x, metric, bandwidth)
-    weights = solve(among + ridge * np.eye(len(x)), targets, assume_a="pos")
-    return Fitted(weights, among, distances)
+    return Fitted(solve(among.copy(), targets, ridge=ridge).weights, among, distances)
 
 
 def laplace(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from claimbench.kernels import backends_used, cntk_gram, coates_ng_features, patch_filters
+from claimbench.kernels import backends_used, cntk_gram, coates_ng_features, patch_filters, using
 
 from ..definitions import Scalar
 from ..evaluation import Indices, Score, Trial, method, standardised
@@ -26,6 +26,8 @@ from ..solving import Solution, UnsolvableGram, entry_error, solve_blocks, unit_
 AXES = ("get", "depth", "window", "flip")
 HELD = 2**33
 """Bytes of Gram matrices that stay in memory."""
+FEW = 3
+"""Images among which the rounding of the kernel is measured: some seconds for large ones."""
 
 Images = Float[np.ndarray, "n channels height width"]
 Grams = Float[np.ndarray, "variants n m"]
@@ -103,7 +105,8 @@ def cntk_regression(
 
     train, test = _images(trial)
     grams = blockwise(gram, train), blockwise(gram, test, train)
-    yield from _scores(trial, variants, grams, Ridge(ridge, unit_diagonal, groups))
+    errors = entry_errors(gram, train)
+    yield from _scores(trial, variants, grams, errors, Ridge(ridge, unit_diagonal, groups))
 
 
 @method(axes=AXES)
@@ -148,23 +151,25 @@ def patch_cntk_regression(
 
     def gram(x: Images, z: Images | None) -> Grams:
         images = (x,) if z is None else (x, z)
-        plain = _listed(on_device(trial.device, pairs, filters, *images))
+        own = filters.astype(x.dtype)
+        plain = _listed(on_device(trial.device, pairs, own, *images))
         if not any(flip):
             return np.tile(plain, (len(flip), 1, 1))
         mirrored = np.ascontiguousarray((x if z is None else z)[..., ::-1])
-        both = (plain + _listed(on_device(trial.device, pairs, filters, x, mirrored))) / 2
+        both = (plain + _listed(on_device(trial.device, pairs, own, x, mirrored))) / 2
         return np.concatenate([both if mirror else plain for mirror in flip])
 
     block = 256  # images whose features are held at once: 2,048 patches give 26 MB an image
     grams = blockwise(gram, train, block=block), blockwise(gram, test, train, block=block)
-    yield from _scores(trial, variants, grams, Ridge(ridge, unit_diagonal, groups))
+    errors = entry_errors(gram, train)
+    yield from _scores(trial, variants, grams, errors, Ridge(ridge, unit_diagonal, groups))
 
 
 def on_device(
     device: str, kernel: Callable[..., Any], *arrays: np.ndarray, **arguments: Any
 ) -> Any:
-    """Call a kernel with NumPy arrays, on the GPU where that is the device."""
-    if device == "cpu":
+    """Call a kernel with NumPy arrays, on the GPU where that is the device and takes them."""
+    if device == "cpu" or arrays[0].dtype == np.float64:
         return kernel(*arrays, **arguments)
     import torch
 
@@ -191,6 +196,23 @@ def _precision(trial: Trial, image: Images) -> type[np.floating[Any]]:
     with backends_used() as used:
         on_device(trial.device, cntk_gram, image.astype(np.float32), depths=[1], windows=[0])
     return np.float64 if used["cntk_gram"] == "reference" else np.float32
+
+
+def entry_errors(gram: GramOf, images: Images) -> Float[np.ndarray, " variants"]:
+    """How far entries of each variant may be off, relative to themselves, in the images' dtype.
+
+    The kernel's bound holds unless patches of different places or images are parallel, as on a
+    plain background. So float32 is held against the reference in float64 on the first few images;
+    where it exceeds the bound, angles are lost to the square root of the precision, and in float64
+    too.
+    """
+    few = images[:FEW]
+    with backends_used(), using("reference"):
+        exact = gram(few.astype(np.float64), None)
+    with backends_used():
+        single = gram(few.astype(np.float32), None)
+    off = np.divide(np.abs(single - exact), exact, out=np.zeros_like(exact), where=exact > 0)
+    return entry_error(images.dtype, off.max(axis=(1, 2)))
 
 
 def blockwise(
@@ -225,7 +247,11 @@ def _room(shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> Grams:
 
 
 def _scores(
-    trial: Trial, variants: Variants, grams: tuple[Grams, Grams], solver: Ridge
+    trial: Trial,
+    variants: Variants,
+    grams: tuple[Grams, Grams],
+    errors: Float[np.ndarray, " variants"],
+    solver: Ridge,
 ) -> Iterator[Score]:
     """What each variant reaches on each part: smaller draws are the first rows of the largest."""
     among, across = grams
@@ -236,7 +262,7 @@ def _scores(
         for index, variant in enumerate(variants):
             k, rest = among[index, :n, :n], across[index, :, :n]
             try:
-                classes, solution = predicted(k, rest, y[train], solver)
+                classes, solution = predicted(k, rest, y[train], solver, float(errors[index]))
             except UnsolvableGram as e:
                 what = ", ".join(f"{axis} {value}" for axis, value in variant.items())
                 raise UnsolvableGram(f"{what}: {e}") from None
@@ -252,19 +278,24 @@ def _by_group(right: Bool[np.ndarray, " m"], groups: int) -> list[float]:
 
 
 def predicted(
-    among: Float[np.ndarray, "n n"], across: Float[np.ndarray, "m n"], y: Indices, solver: Ridge
+    among: Float[np.ndarray, "n n"],
+    across: Float[np.ndarray, "m n"],
+    y: Indices,
+    solver: Ridge,
+    error: float = 0.0,
 ) -> tuple[Indices, Solution]:
     """Class of each test sample, and the solution in float64 that says so.
 
     Test samples need no normalisation of their own, nor targets a shift: both change all classes
-    of a sample alike.
+    of a sample alike. The other normalisation doubles, to first order, the relative `error` of the
+    entries of `among`: to their own come halves of those of two entries on the diagonal.
 
     Raises:
         UnsolvableGram: where the equations have no solution that means anything.
     """
     rest, scale = across.astype(np.float64), np.ones(len(among))
     if solver.unit_diagonal:
-        scale = unit_scale(among.diagonal())
+        scale, error = unit_scale(among.diagonal()), 2 * error
         rest *= scale
 
     def read(rows: slice, columns: slice) -> np.ndarray:
@@ -273,11 +304,7 @@ def predicted(
         block *= scale[rows, None]
         return block
 
-    solution = solve_blocks(
-        read,
-        np.eye(y.max() + 1)[y],
-        ridge=solver.ridge,
-        entry_error=entry_error(among.dtype, unit_diagonal=solver.unit_diagonal),
-    )
+    targets = np.eye(y.max() + 1)[y]
+    solution = solve_blocks(read, targets, ridge=solver.ridge, entry_error=error)
     classes: Indices = (rest @ solution.weights).argmax(axis=1)
     return classes, solution

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from jaxtyping import Float
 from claimbench.kernels import cntk_gram, empirical_ntk_gram
 
 from ..evaluation import Fold, Indices, Part, Score, Trial, method, standardised
+from ..matrices import Grid, survey
 from .image_kernels import on_device
 
 Pooling = Literal[0, "gap"]
@@ -48,9 +49,10 @@ def exact_cntk(
         among = _exact(trial, depth, window, frozen_ends, train)
         across = _exact(trial, depth, window, frozen_ends, test, train)
         for (level, layers), share in product(enumerate(depth), ridge):
-            accuracy = _accuracy(among[level], across[level], trial.data.y, fold, share)
-            metrics = {"accuracy": accuracy, "gram_error": 0.0}
-            yield Score(metrics, part.at, {"depth": layers, "ridge": share})
+            reached = _reached(among[level], across[level], trial.data.y, fold, share)
+            metrics = {"accuracy": reached.accuracy, "gram_error": 0.0}
+            details = {"condition": reached.condition}
+            yield Score(metrics, part.at, {"depth": layers, "ridge": share}, details=details)
 
 
 @method(axes=("depth", "width", "ridge"), needs=(("torch", "torch"),))
@@ -93,14 +95,16 @@ def monte_carlo_cntk(
                 error = float(np.mean([_error(k[:size, :size], exact[level]) for k in grams]))
                 for share in ridge:
                     reached = [
-                        _accuracy(k[:size, :size], k[size:, :size], trial.data.y, fold, share)
+                        _reached(k[:size, :size], k[size:, :size], trial.data.y, fold, share)
                         for k in grams
                     ]
+                    accuracies = [one.accuracy for one in reached]
                     yield Score(
-                        {"accuracy": float(np.median(reached)), "gram_error": error},
+                        {"accuracy": float(np.median(accuracies)), "gram_error": error},
                         part.at,
                         {"depth": layers, "width": channels, "ridge": share},
-                        items={"accuracy": reached},
+                        items={"accuracy": accuracies},
+                        details={"condition": max(one.condition for one in reached)},
                     )
 
 
@@ -146,18 +150,36 @@ def _error(k: Float[np.ndarray, "n n"], exact: Float[np.ndarray, "n n"]) -> floa
     return float(np.linalg.norm(k - exact) / np.linalg.norm(exact))
 
 
-def _accuracy(
+class _Reached(NamedTuple):
+    """What kernel regression reached.
+
+    Attributes:
+        condition: of the matrix in the directions that were kept, in the 2-norm. What float32
+            cannot tell from none is left out, so no solution rests on its rounding.
+    """
+
+    accuracy: float
+    condition: float
+
+
+def _reached(
     k: Float[np.ndarray, "n n"],
     across: Float[np.ndarray, "m n"],
     y: Indices,
     fold: Fold,
     ridge: float,
-) -> float:
-    """Test accuracy of kernel regression on one-hot targets."""
+) -> _Reached:
+    """Kernel regression on one-hot targets.
+
+    Raises:
+        UnsolvableGram: where an entry of the kernel is not finite.
+    """
+    survey(lambda rows, columns: k[rows, columns], Grid(len(k), len(k)))
     values, vectors = np.linalg.eigh(k)
     kept = values > len(k) * np.finfo(np.float32).eps * values[-1]
     damped = values[kept] + ridge * k.diagonal().mean()
     labels = y[fold.train]
     targets = np.eye(labels.max() + 1)[labels]
     weights = vectors[:, kept] @ ((vectors[:, kept].T @ targets) / damped[:, None])
-    return float(((across @ weights).argmax(axis=1) == y[fold.test]).mean())
+    accuracy = float(((across @ weights).argmax(axis=1) == y[fold.test]).mean())
+    return _Reached(accuracy, float(damped[-1] / damped[0]) if len(damped) else 1.0)

@@ -17,11 +17,12 @@ from claimbench.suite.methods.image_kernels import (
     Ridge,
     blockwise,
     cntk_regression,
+    entry_errors,
     patch_cntk_regression,
     predicted,
 )
 from claimbench.suite.protocols import few_samples
-from claimbench.suite.solving import UnsolvableGram
+from claimbench.suite.solving import ENTRY_ERROR, UnsolvableGram
 
 ASKED: dict[str, Any] = {"get": ["ntk", "nngp"], "depth": [1, 2], "window": [0, 1, "gap"]}
 RIDGE: dict[str, Any] = {"ridge": 1e-3, "unit_diagonal": True}
@@ -146,6 +147,18 @@ def test_patches_come_from_the_training_draw_alone() -> None:
     one: dict[str, Any] = {"get": ["ntk"], "depth": [1], "window": [1], "flip": [False]}
     found = [list(patch_cntk_regression(t, **one, **RIDGE, **PATCHES)) for t in (trial, other)]
     assert found[0] == found[1]
+
+
+def test_the_rounding_that_is_reckoned_with_is_seen_where_patches_are_parallel() -> None:
+    """Angles near 0 are lost to the root of the precision; the CNN-GP does not feel them."""
+    bound = ENTRY_ERROR["float32"]
+    np.testing.assert_array_equal(entry_errors(gram, images(5)), np.full(8, bound))
+    plain = np.ones((3, 2, 6, 6), np.float32) * np.float32([1, 2, 3])[:, None, None, None]
+    single = entry_errors(gram, plain)
+    assert single[:4].max() > 10 * bound
+    np.testing.assert_array_equal(single[4:], np.full(4, bound))
+    double = entry_errors(gram, plain.astype(np.float64))
+    np.testing.assert_allclose(double[:4].max(), single[:4].max() * 2**-14.5, rtol=1e-3)
 
 
 def with_first_image(trial: Trial, made: Any) -> Trial:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from claimbench.kernels import cntk_gram, empirical_ntk_gram
+from claimbench.suite.matrices import UnsolvableGram
 from claimbench.suite.methods import monte_carlo
 from claimbench.suite.methods._convolutional import convolutional_net
 from claimbench.suite.methods._training import seeded
@@ -121,8 +122,12 @@ def test_a_kernel_of_low_rank_is_regressed_in_the_directions_that_it_has() -> No
     [fold] = on.parts[0].folds
     features = np.random.default_rng(0).normal(size=(50, 8))
     k = features @ features.T
-    found = monte_carlo._accuracy(k[:20, :20], k[20:, :20], on.data.y, fold, ridge=0.0)
+    found = monte_carlo._reached(k[:20, :20], k[20:, :20], on.data.y, fold, ridge=0.0)
     labels = on.data.y[fold.train]
     weights, *_ = np.linalg.lstsq(features[:20], np.eye(10)[labels], rcond=None)
     answers = (features[20:] @ weights).argmax(axis=1)
-    assert found == (answers == on.data.y[fold.test]).mean()
+    assert found.accuracy == (answers == on.data.y[fold.test]).mean()
+    assert found.condition == pytest.approx(np.linalg.cond(features[:20]) ** 2)
+    k[3, 7] = np.nan
+    with pytest.raises(UnsolvableGram, match=r"1 entries .* row 3, column 7"):
+        monte_carlo._reached(k[:20, :20], k[20:, :20], on.data.y, fold, ridge=0.0)
