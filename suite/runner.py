@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -19,6 +20,9 @@ from .evaluation import Score, Trial
 from .records import Measured, Provenance, Record
 from .registry import MissingExtra, load_plugins
 from .vocabulary import method, protocol
+
+LOSSES = 3
+"""Times that workers may be killed before a trial is measured; then it is not by chance."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +151,33 @@ def run(
         for group in groups:
             for cell in group:
                 yield cell, measure(cell, settings)
-        return
+    else:
+        yield from _in_processes(groups, settings, jobs)
+
+
+def _in_processes(
+    groups: Sequence[list[Cell]], settings: Settings, jobs: int
+) -> Iterator[tuple[Cell, Record]]:
+    """In processes side by side; what is lost with one that is killed is measured again."""
     from joblib import Parallel, delayed
 
-    tasks = (delayed(_measure_all)(group, settings) for group in groups)
-    for pairs in Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
-        yield from pairs
+    left = dict(enumerate(groups))
+    lost = 0
+    while left:
+        tasks = [delayed(_measure_all)(place, group, settings) for place, group in left.items()]
+        try:
+            for place, pairs in Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
+                del left[place]
+                lost = 0
+                yield from pairs
+        except BrokenProcessPool:
+            lost += 1
+            if lost == LOSSES:
+                raise ChildProcessError(
+                    f"worker processes were killed {lost} times, and nothing was measured in "
+                    f"between; next is {next(iter(left.values()))[0]}. If memory is short, the "
+                    "same command goes on with fewer --jobs"
+                ) from None
 
 
 def _trial_of(cell: Cell) -> tuple[str, str, str, int]:
@@ -160,10 +185,12 @@ def _trial_of(cell: Cell) -> tuple[str, str, str, int]:
     return cell.claim.id, cell.data, cell.protocol, cell.trial
 
 
-def _measure_all(group: list[Cell], settings: Settings) -> list[tuple[Cell, Record]]:
+def _measure_all(
+    place: int, group: list[Cell], settings: Settings
+) -> tuple[int, list[tuple[Cell, Record]]]:
     """In a worker process, which has registered nothing that plug-ins bring."""
     load_plugins()
-    return [(cell, measure(cell, settings)) for cell in group]
+    return place, [(cell, measure(cell, settings)) for cell in group]
 
 
 def measure(cell: Cell, settings: Settings) -> Record:

@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from claimbench.suite import locks
+from claimbench.suite import locks, records
 from claimbench.suite.claim_commands import span
 from claimbench.suite.definitions import DefinitionError
 from claimbench.suite.run_command import _with_tier
@@ -189,6 +192,79 @@ def test_a_killed_run_loses_nothing_and_goes_on(tmp_path: Path) -> None:
     done = claimbench("run", UCI, "--method", "ntk_svm", "--backend", "reference", folder=tmp_path)
     assert f"{before} on record" in done.stderr
     assert f"{4 - before} to run" in done.stderr
+
+
+def workers(run: subprocess.Popen[Any]) -> list[psutil.Process]:
+    """The processes that a run has started to measure in."""
+    found = psutil.Process(run.pid).children(recursive=True)
+    return [process for process in found if "tracker" not in " ".join(process.cmdline())]
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [*COMMAND, "run", UCI, "--method", "ntk_svm", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        yield run
+        run.kill()
+
+
+def some_workers(run: subprocess.Popen[Any]) -> list[psutil.Process]:
+    """Those that are there once there are any."""
+    while run.poll() is None:
+        with suppress(psutil.Error):
+            if found := workers(run):
+                return found
+        time.sleep(0.02)
+    return []
+
+
+def test_killed_workers_are_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+    with running(tmp_path, "--jobs", "2") as run:
+        killed = some_workers(run)
+        for worker in killed:
+            worker.kill()
+        _, said = run.communicate()
+    assert killed
+    assert run.returncode == 3, said
+    assert len(records.read(tmp_path / "results")) == 4
+    assert "Traceback" not in said
+
+
+def test_workers_that_are_always_killed_end_the_run_with_a_message(tmp_path: Path) -> None:
+    with running(tmp_path, "--jobs", "2") as run:
+        while found := some_workers(run):
+            with suppress(psutil.Error):
+                found[0].kill()
+        said = run.communicate()[1]
+    assert run.returncode == 4, said
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+    assert records.read(tmp_path / "results") == []
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_is_told_to_stop_does_so_in_order(
+    tmp_path: Path, jobs: str, number: signal.Signals, code: int
+) -> None:
+    with running(tmp_path, "--jobs", jobs) as run:
+        assert run.stderr
+        assert "4 to run" in run.stderr.readline()
+        started = some_workers(run) if jobs == "2" else []
+        run.send_signal(number)
+        said = run.communicate()[1]
+    assert said.splitlines()[-1] == "stopped; the same command goes on from here"
+    assert run.returncode == code
+    psutil.wait_procs(started, timeout=10)
+    assert not any(worker.is_running() for worker in started)
+    assert not (tmp_path / "results" / locks.FILE).exists()
+    assert "Traceback" not in said
+    assert "Warning" not in said
 
 
 def test_a_fresh_report_says_that_nothing_is_measured(tmp_path: Path) -> None:
