@@ -84,10 +84,36 @@ def test_files_fit_their_schemas(repository: Path) -> None:
 
 def test_claimbench_is_installed_from_the_clone_or_beside_it(repository: Path) -> None:
     ours = "claimbench" in (repository / "pyproject.toml").read_text()
-    wanted = "pip install '.[all]'" if ours else "pip install . 'claimbench[all]'"
+    clone = "pip install --no-deps --no-build-isolation ."
+    wanted = clone if ours else "pip install . 'claimbench[all]'"
     for name in (".github/workflows/nightly.yml", ".gitlab-ci.yml"):
         assert wanted in (repository / name).read_text()
     assert (repository / ".github/workflows/check.yml").exists() == ours
+
+
+def test_our_own_jobs_install_by_hash_all_that_has_one() -> None:
+    """What has none stands in `locks/elsewhere.in`, which says why."""
+    lines = [
+        line.strip().partition(" -m pip install ")[2].split()
+        for text in OURS.values()
+        for line in text.splitlines()
+        if " -m pip install " in line
+    ]
+    assert lines
+    for words in lines:
+        locked = words[:3] == ["--no-deps", "--require-hashes", "--requirement"]
+        if locked:
+            assert (ROOT / words[3]).is_file()
+        else:
+            clone = ["--no-deps", "--no-build-isolation", "."]
+            assert words in (clone, ["--constraint", "constraints.txt", "torch", "triton"])
+
+
+def test_a_night_asks_what_is_known_against_what_is_installed() -> None:
+    audit = WORKFLOWS["nightly"]["jobs"]["audit"]
+    assert audit["permissions"] == {"contents": "read"}
+    assert [s["run"] for s in audit["steps"] if "run" in s][-1] == "tox run -e audit"
+    assert "audit" not in WORKFLOWS["gate"]["jobs"]
 
 
 @pytest.mark.parametrize(
