@@ -3,7 +3,17 @@
 Importing this package imports NumPy alone; a backend's libraries come with its first call.
 """
 
-from ._dispatch import KERNELS, Backend, Kernel, NoBackend, backends_used, kernel, ran_elsewhere, using
+from ._dispatch import (
+    KERNELS,
+    Backend,
+    Kernel,
+    NoBackend,
+    backend_asked,
+    backends_used,
+    kernel,
+    ran_elsewhere,
+    using,
+)
 from .cntk import cntk_gram
 from .empirical import (
     conjugate_gram,
@@ -20,6 +30,7 @@ __all__ = [
     "Backend",
     "Kernel",
     "NoBackend",
+    "backend_asked",
     "backends_used",
     "cntk_gram",
     "coates_ng_features",

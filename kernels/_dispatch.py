@@ -47,6 +47,11 @@ def ran_elsewhere(kernel: str, backend: str) -> None:
         used[kernel] = backend
 
 
+def backend_asked() -> str | None:
+    """The backend that `using` asks for here; it must be said to other processes."""
+    return _asked.get()
+
+
 @contextmanager
 def using(backend: str | None) -> Iterator[None]:
     """Ask for one backend by name, for every kernel called in the block; `None` leaves it open."""

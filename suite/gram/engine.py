@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from claimbench.kernels import ran_elsewhere
+from claimbench.kernels import backend_asked, ran_elsewhere
 
 from ..workers import Pool, asked, schedule
 from . import measured
@@ -70,6 +70,28 @@ def working(place: Workplace) -> Iterator[None]:
         _workplace.reset(token)
 
 
+DIAGONAL = 256
+"""Values a side of the blocks in which a diagonal is read."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One matrix, wherever it is; a rectangle of it is read with two slices."""
+
+    read: Callable[[slice, slice], Float[np.ndarray, "r c"]]
+    shape: tuple[int, int]
+
+    def __getitem__(self, area: tuple[slice, slice]) -> Float[np.ndarray, "r c"]:
+        rows, columns = (
+            slice(*part.indices(size)[:2]) for part, size in zip(area, self.shape, strict=True)
+        )
+        return self.read(rows, columns)
+
+    def diagonal(self) -> Float[np.ndarray, " n"]:
+        ends = range(0, min(self.shape), DIAGONAL)
+        return np.concatenate([self[i : i + DIAGONAL, i : i + DIAGONAL].diagonal() for i in ends])
+
+
 class Grams:
     """The matrices of all variants of a function, in memory."""
 
@@ -80,20 +102,12 @@ class Grams:
     def shape(self) -> tuple[int, int]:
         return self._values.shape[1], self._values.shape[2]
 
-    def block(self, index: int, rows: slice, columns: slice) -> Float[np.ndarray, "r c"]:
-        """A rectangle of the matrix of one variant."""
-        return self._values[index, rows, columns]
+    def __getitem__(self, index: int) -> Matrix:
+        """The matrix of one variant."""
+        return Matrix(partial(self._block, index), self.shape)
 
-    def matrix(
-        self, index: int, rows: int | None = None, columns: int | None = None
-    ) -> Float[np.ndarray, "r c"]:
-        """The first rows and columns of the matrix of one variant; all of them where left out."""
-        n, m = self.shape
-        return self.block(
-            index,
-            slice(0, n if rows is None else rows),
-            slice(0, m if columns is None else columns),
-        )
+    def _block(self, index: int, rows: slice, columns: slice) -> Float[np.ndarray, "r c"]:
+        return self._values[index, rows, columns]
 
 
 class StoredGrams(Grams):
@@ -106,7 +120,7 @@ class StoredGrams(Grams):
     def shape(self) -> tuple[int, int]:
         return self._work.store.grid.shape
 
-    def block(self, index: int, rows: slice, columns: slice) -> Float[np.ndarray, "r c"]:
+    def _block(self, index: int, rows: slice, columns: slice) -> Float[np.ndarray, "r c"]:
         variant = self._work.function.variants[index]
         while True:
             try:
@@ -125,6 +139,7 @@ def gram(function: GramFunction, x: Samples, z: Samples | None = None) -> Grams:
         NoBackend: if no backend runs it.
     """
     _require_finite(x, z)
+    function = replace(function, backend=function.backend or backend_asked())
     place = _workplace.get()
     block = block_side(function.flops(x), "cuda" if function.device == "cuda" else "cpu")
     if max(len(x), 0 if z is None else len(z)) <= block and place.folder is None:

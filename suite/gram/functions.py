@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, NamedTuple
@@ -59,6 +60,7 @@ class GramFunction:
         axes: the values asked for, in the order in which the kernel answers them.
         fixed: its other arguments.
         device: where it computes, `cpu` or `cuda`.
+        backend: the one that computes; `None` leaves it to `using`, or to the kernel.
         site: what computes it; `None` until a worker has said so.
     """
 
@@ -66,6 +68,7 @@ class GramFunction:
     axes: Mapping[str, Sequence[Any]]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
+    backend: str | None = None
     site: Site | None = None
 
     def __call__(self, x: Samples, z: Samples | None = None) -> Float[np.ndarray, "variants n m"]:
@@ -85,7 +88,7 @@ class GramFunction:
 
     def run(self, function: Any, *arrays: np.ndarray, **arguments: Any) -> np.ndarray:
         """Call with NumPy arrays, on the device and backend of this function."""
-        with using(self.site and self.site.backend):
+        with using(self.backend) if self.backend else nullcontext():
             return on_device(self.device, function, *arrays, **arguments)
 
     def covering(self, variants: Sequence[Variant]) -> GramFunction:
@@ -100,8 +103,8 @@ class GramFunction:
         """With its site, which is found by computing one value here."""
         with backends_used() as used:
             self(x[:1])
-        device = provenance.device_name(self.device)
-        return replace(self, site=Site(used[self.kernel], device, provenance.code()))
+        backend, device = used[self.kernel], provenance.device_name(self.device)
+        return replace(self, backend=backend, site=Site(backend, device, provenance.code()))
 
     def identity(self) -> dict[str, Any]:
         """What can change a value of the matrix, but for its variant and its samples: as JSON."""
@@ -115,16 +118,16 @@ class GramFunction:
         return counted.flops if counted else None
 
     def __str__(self) -> str:
-        return f"{self.kernel} on {self.site.backend if self.site else self.device}"
+        return f"{self.kernel} on {self.backend or self.device}"
 
 
 def on_device(device: str, function: Any, *arrays: np.ndarray, **arguments: Any) -> np.ndarray:
-    """Call a kernel with NumPy arrays, on the GPU where that is the device.
+    """Call a kernel with NumPy arrays, on the GPU where that is the device and takes them.
 
     Raises:
         MemoryError: if the GPU has not the memory for it.
     """
-    if device == "cpu":
+    if device == "cpu" or arrays[0].dtype == np.float64:
         return function(*arrays, **arguments)
     import torch
 

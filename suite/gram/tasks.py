@@ -193,9 +193,9 @@ def _here(function: GramFunction) -> GramFunction:
     """The function on this machine, whatever the workers have."""
     from ..runner import resolve_device
 
-    return replace(
-        function, device=resolve_device("auto") if function.device != "cpu" else "cpu", site=None
-    )
+    device = "cpu" if function.device == "cpu" else resolve_device("auto")
+    backend = function.backend if device == function.device else None
+    return replace(function, device=device, backend=backend, site=None)
 
 
 def _halves(part: slice, block: int) -> list[slice]:

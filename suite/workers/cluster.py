@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -19,6 +20,9 @@ from .pools import PoolError, WorkerLost, _Translated
 
 WAIT = 60.0
 """Seconds to wait for a scheduler and for its first worker."""
+
+PARTING = 10.0
+"""Seconds that a job may take to end."""
 
 LIES = 2
 """Wrong answers after which a worker is given nothing more."""
@@ -112,10 +116,16 @@ class Slurm(Cluster):
         super().__init__(address)
 
     def close(self) -> None:
+        """Workers end with their scheduler, jobs with their workers; what does not is cancelled."""
+        atexit.unregister(self.close)
         super().close()
-        for job in self._jobs:
-            job.cancel()
         self._cluster.close()
+        deadline = time.monotonic() + PARTING
+        while any(not job.done() for job in self._jobs) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for job in self._jobs:
+            if not job.done():
+                job.cancel()
 
 
 def serve(address: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from claimbench.kernels import KERNELS, backends_used
+from claimbench.kernels import KERNELS, backends_used, using
 from claimbench.suite.gram import (
     GramFunction,
     Grams,
@@ -57,7 +57,7 @@ def stored(tmp_path: Path, pool: Pool | None = None, **more: Any) -> Workplace:
 
 
 def matrices(grams: Grams) -> np.ndarray:
-    return np.stack([grams.matrix(index) for index in range(8)])
+    return np.stack([grams[index][:, :] for index in range(8)])
 
 
 def close(found: np.ndarray, wanted: np.ndarray) -> bool:
@@ -400,3 +400,20 @@ def test_every_gram_kernel_can_be_asked_for() -> None:
     found = {name for name in asked if axes_of(name)}
     assert {"cntk_gram", "ntk_gram"} <= found
     assert os.environ.get("OMP_NUM_THREADS") != "0"
+
+
+def test_a_rectangle_and_the_diagonal_are_read_from_wherever_they_are(tmp_path: Path) -> None:
+    wanted = FUNCTION(images(21))
+    for place in (stored(tmp_path), Workplace()):
+        with working(place):
+            matrix = gram(FUNCTION, images(21))[3]
+        assert close(matrix[5:9, 2:], wanted[3, 5:9, 2:])
+        assert close(matrix[-1:, :20], wanted[3, -1:, :20])
+        assert close(matrix.diagonal(), wanted[3].diagonal())
+
+
+def test_the_backend_that_is_asked_for_computes(tmp_path: Path) -> None:
+    with working(stored(tmp_path)), using("reference"), backends_used() as used:
+        found = matrices(gram(FUNCTION, images(6).astype(np.float64)))
+    assert used == {"cntk_gram": "reference"}
+    np.testing.assert_allclose(found, FUNCTION(images(6).astype(np.float64)), rtol=1e-12)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from distributed import WorkerPlugin
 
 from claimbench.suite.gram import GramFunction
+from claimbench.suite.gram.tasks import in_blocks
 from claimbench.suite.workers import WorkerLost
 
 
@@ -75,3 +77,40 @@ class Faulty(GramFunction):
                     raise MemoryError("planted")
                 values = np.full_like(values, np.nan)
         return values
+
+
+def cramped(function: Any, x: Any, z: Any, area: Any, block: int) -> np.ndarray:
+    if max(area.shape) > block:
+        raise MemoryError("less than was said")
+    return in_blocks(function, x, z, area, block)
+
+
+class Tampering(WorkerPlugin):
+    """One worker changes tiles, before or after their checksum is taken, or has no memory."""
+
+    name = "tampering"
+    idempotent = True
+
+    def __init__(self, address: str, how: str):
+        self.address, self.how = address, how
+
+    def setup(self, worker: Any) -> None:
+        if worker.address != self.address:
+            return
+        from claimbench.suite.gram import measured, tasks
+
+        if self.how == "memory":
+            measured.free_memory = lambda device: 2**50
+            tasks.in_blocks = cramped
+            return
+        honest = tasks.digest
+
+        def digest(values: np.ndarray) -> str:
+            if self.how == "before":
+                values *= 2
+                return honest(values)
+            told = honest(values)
+            values.flat[0] += 1
+            return told
+
+        tasks.digest = digest
