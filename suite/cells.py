@@ -5,14 +5,21 @@ The expected set never comes from what happened to be measured, so that nothing 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Any
 
-from .definitions import Call, Claim, Scalar, TierName, digest
+from .definitions import Call, Claim, Problem, Scalar, TierName, digest, tier_names
 from .registry import Entry
 from .vocabulary import method, protocol
+
+MOST_CELLS = 50_000
+"""Cells of a claim at a tier; the largest of ours has 900."""
+
+MOST_POINTS = 10_000
+"""Scores of a cell."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +32,8 @@ class Cell:
     protocol: str
     data: str
     trial: int
-
-    @property
-    def method_call(self) -> Call:
-        return self.claim.methods_of(self.tier)[self.method]
-
-    @property
-    def protocol_call(self) -> Call:
-        return self.claim.protocols_of(self.tier)[self.protocol]
+    method_call: Call
+    protocol_call: Call
 
     @property
     def entry(self) -> Entry[Any]:
@@ -71,11 +72,44 @@ class Cell:
 def cells(claim: Claim, tier: TierName, only: str | None = None) -> list[Cell]:
     """Every cell of a claim at a tier, trial by trial; `only` keeps one method."""
     asked = claim.tiers[tier]
+    pairs = _pairs(claim, tier)
     return [
-        Cell(claim, tier, label, name, data, trial)
+        Cell(claim, tier, label, name, data, trial, method_call, protocol_call)
         for data in asked.data
-        for name in claim.protocols_of(tier)
+        for name, protocol_call in claim.protocols_of(tier).items()
         for trial in range(asked.trials)
-        for label in claim.methods_of(tier)
-        if only in (None, label) and name in asked.only.get(label, asked.protocols)
+        for label, method_call in claim.methods_of(tier).items()
+        if only in (None, label) and (label, name) in pairs
     ]
+
+
+def _pairs(claim: Claim, tier: TierName) -> set[tuple[str, str]]:
+    """Labels of methods with those of the protocols that they run under."""
+    asked = claim.tiers[tier]
+    return {
+        (label, name)
+        for label in asked.methods or claim.methods
+        for name in asked.protocols
+        if name in asked.only.get(label, asked.protocols)
+    }
+
+
+def overflow(claim: Claim) -> Iterator[Problem]:
+    """Tiers that ask for nothing, or for more than can be listed; they are counted only."""
+    for tier in tier_names(claim):
+        asked = claim.tiers[tier]
+        count = len(_pairs(claim, tier)) * len(asked.data) * asked.trials
+        if count == 0:
+            yield ("tiers", tier, "only"), "leaves no method a protocol to run under"
+        if count > MOST_CELLS:
+            what = f"{count} cells (methods, protocols, data sets and trials)"
+            yield ("tiers", tier, "trials"), f"makes {what}, at most {MOST_CELLS} can be run"
+        yield from _overflow_of_points(claim, tier)
+
+
+def _overflow_of_points(claim: Claim, tier: TierName) -> Iterator[Problem]:
+    parts = max(protocol.count(call) for call in claim.protocols_of(tier).values())
+    for label, call in claim.methods_of(tier).items():
+        if (scores := parts * method.count(call)) > MOST_POINTS:
+            message = f"asks for {scores} scores of each cell, at most {MOST_POINTS} can be kept"
+            yield ("methods", label, call.name), message

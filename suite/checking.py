@@ -1,12 +1,17 @@
-"""Are claim files right? Everything wrong in all of them at once, each with file:line:column."""
+"""Are claim files right? Everything wrong in all of them at once, each with file:line:column.
+
+A file may hold anything: the answer is a claim or complaints, soon, and nothing in it is executed.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +19,31 @@ import numpy as np
 
 from claimbench.kernels import KERNELS
 
+from . import plain
+from .arguments import misfits
+from .cells import overflow
 from .data import DATASETS
-from .definitions import Call, Claim, DefinitionError, Problem, build, claim_files, parse
+from .definitions import (
+    Call,
+    Claim,
+    DefinitionError,
+    Problem,
+    build,
+    claim_files,
+    content,
+    parsed,
+)
+from .plain import shown
+from .positions import position as position
 from .project import followed, root
-from .registry import load_plugins, unknown
+from .registry import Registry, load_plugins, unknown
 from .vocabulary import REGISTRIES
+
+MOST_COMPLAINTS = 100
+"""About one file; whoever has more wants to begin with these."""
+
+LONGEST_PATH = 4096
+"""Characters; no system has longer ones."""
 
 
 @dataclass(frozen=True)
@@ -82,36 +107,52 @@ def check(path: Traversable) -> Claim | list[Complaint]:
     """The claim that a file defines, or everything that is wrong with it."""
     name = _short(path)
     try:
-        tables = parse(path)
+        source = content(path)
+        tables = parsed(source)
     except DefinitionError as e:
         line, column = _toml_error_position(str(e))
         return [Complaint(name, line, column, "", str(e))]
     built = build(path, tables)
-    problems = [*(built if isinstance(built, list) else ()), *references(tables)]
+    problems = [*islice(_problems(built, tables), MOST_COMPLAINTS + 1)]
     if not problems and isinstance(built, Claim):
-        return built
-    source = path.read_bytes()
-    unique = dict.fromkeys((loc, message) for loc, message in problems)
-    complaints = [
-        Complaint(name, *position(source, loc), ".".join(map(str, loc)), message)
-        for loc, message in unique
-    ]
-    return sorted(complaints, key=lambda c: (c.line, c.column))
+        problems = [*overflow(built)]
+        if not problems:
+            return built
+    told = dict.fromkeys(problems[:MOST_COMPLAINTS])
+    complaints = sorted(
+        (_complaint(name, source, problem) for problem in told), key=lambda c: (c.line, c.column)
+    )
+    if len(problems) > MOST_COMPLAINTS:
+        complaints.append(Complaint(name, 1, 1, "", "and more; these come first"))
+    return complaints
+
+
+def _problems(built: Claim | list[Problem], tables: dict[str, Any]) -> Iterator[Problem]:
+    """What is odd in itself is told as that alone."""
+    odd = dict(islice(plain.oddities(tables), MOST_COMPLAINTS + 1))
+    others = chain(built if isinstance(built, list) else (), references(tables))
+    yield from odd.items()
+    yield from (problem for problem in others if problem[0] not in odd)
+
+
+def _complaint(name: str, source: bytes, problem: Problem) -> Complaint:
+    where, message = problem
+    place = shown(".".join(map(str, where)), 200)
+    return Complaint(name, *position(source, where), place, shown(message, 500))
 
 
 def _short(path: Traversable) -> str:
     """The path as a person in this folder would write it."""
     try:
-        return str(Path(str(path)).relative_to(Path.cwd()))
+        return shown(str(Path(str(path)).relative_to(Path.cwd())), LONGEST_PATH)
     except ValueError:
-        return str(path)
+        return shown(str(path), LONGEST_PATH)
 
 
 def _toml_error_position(message: str) -> tuple[int, int]:
     """tomllib ends its messages in `(at line 3, column 7)`."""
-    numbers = [int("".join(filter(str.isdigit, word)) or 0) for word in message.split()[-4:]]
-    found = [number for number in numbers if number]
-    return (found[0], found[1]) if len(found) == 2 else (1, 1)
+    found = re.search(r"\(at line ([0-9]+), column ([0-9]+)\)$", message)
+    return (int(found[1]), int(found[2])) if found else (1, 1)
 
 
 # What a file names must exist. The tables may be wrong in form, so every step is careful.
@@ -123,9 +164,9 @@ def references(tables: Mapping[str, Any]) -> Iterator[Problem]:
         yield ("kernel",), unknown("kernel", name, KERNELS)
     for section, (registry, given) in REGISTRIES.items():
         for label, call in _calls(tables.get(section)):
-            if problem := registry.problem(call, given):
-                yield (section, label, call.name), problem
-            elif section == "rules":
+            wrong = [*_call(registry, call, given, (section, label, call.name))]
+            yield from wrong
+            if section == "rules" and not wrong:
                 yield from _rule(tables, label, call)
     for name, tier in _tables(tables.get("tiers")):
         yield from _tier(tables, name, tier)
@@ -152,20 +193,38 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _names(value: Any) -> list[str]:
+    return [name for name in _list(value) if isinstance(name, str)]
+
+
 def _known(
     tables: Mapping[str, Any], section: str, name: Any, where: tuple[str | int, ...]
 ) -> Iterator[Problem]:
     """A complaint if a section of the file has no such label."""
     labels = tables.get(section)
-    if isinstance(labels, dict) and name not in labels:
+    if isinstance(labels, dict) and not (isinstance(name, str) and name in labels):
         yield where, unknown(section.removesuffix("s"), name, labels)
 
 
 def _data(table: Any, where: tuple[str | int, ...]) -> Iterator[Problem]:
     if isinstance(table, dict):
-        for index, name in enumerate(_list(table.get("data"))):
-            if name not in DATASETS:
+        names = _list(table.get("data"))
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield (*where, index), f"names {shown(repr(name))} a second time"
+            if not (isinstance(name, str) and name in DATASETS):
                 yield (*where, index), unknown("data set", name, DATASETS)
+
+
+def _call(
+    registry: Registry[Any], call: Call, given: int, where: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    """A call must fit its function by the names of its arguments and by their types."""
+    if problem := registry.problem(call, given):
+        yield where, problem
+        return
+    for name, wanted in misfits(registry[call.name].function, call.arguments):
+        yield (*where, name), f"{registry.noun} {call.name!r}: {name!r} {wanted}"
 
 
 def _collection(name: str) -> str:
@@ -185,12 +244,29 @@ def _tier(tables: Mapping[str, Any], name: str, tier: dict[str, Any]) -> Iterato
         for index, protocol in enumerate(_list(protocols)):
             yield from _known(tables, "protocols", protocol, (*where, "only", label, index))
     source = tables.get("source")
-    papers = set(_list(source.get("data"))) if isinstance(source, dict) else set()
-    asked = _list(tier.get("data"))
-    others = [data for data in asked if not {data, _collection(str(data))} & papers]
+    papers = set(_names(source.get("data"))) if isinstance(source, dict) else set()
+    asked = _names(tier.get("data"))
+    others = [data for data in asked if not {data, _collection(data)} & papers]
     if others and not tier.get("stand_in"):
-        yield (*where, "data"), f"{others[0]!r} is not the paper's; say so in {name}'s `stand_in`"
+        other = shown(repr(others[0]))
+        yield (*where, "data"), f"{other} is not the paper's; say so in {name}'s `stand_in`"
     yield from _replaced(tables, where, tier)
+    yield from _left_out(tables, where, tier)
+
+
+def _left_out(
+    tables: Mapping[str, Any], where: tuple[str, ...], tier: dict[str, Any]
+) -> Iterator[Problem]:
+    """What a rule asks for, its tier must run."""
+    if not (run := _names(tier.get("methods"))):
+        return
+    decide = _names(tier.get("rules"))
+    for label, call in _calls(tables.get("rules")):
+        asked = [s for key in SELECTORS for s in _selectors(call.arguments.get(key, []))]
+        gone = [name for name in asked if isinstance(name, str) and name not in run]
+        if gone and (label in decide or not decide):
+            told = f"leave out {shown(gone[0])}, which the rule {shown(label)} asks for"
+            yield (*where, "methods"), told
 
 
 def _replaced(
@@ -205,17 +281,22 @@ def _replaced(
             if known == label
         ]
         if not owners:
-            yield (*where, "set", label), f"no method, protocol or rule has the label {label!r}"
+            called = shown(repr(label))
+            yield (*where, "set", label), f"no method, protocol or rule has the label {called}"
         for registry, given, call in owners:
             replaced = Call(name=call.name, arguments=call.arguments | arguments)
-            if problem := registry.problem(replaced, given):
-                yield (*where, "set", label), problem
+            yield from _call(registry, replaced, given, (*where, "set", label))
 
 
 def _shape(kernel: Any, label: str, shape: dict[str, Any]) -> Iterator[Problem]:
     """The claim's kernel must take arrays of these shapes; nothing is computed to see it."""
     inputs, arguments = shape.get("inputs"), shape.get("arguments", {})
-    if kernel not in KERNELS or not isinstance(inputs, dict) or not isinstance(arguments, dict):
+    if (
+        not isinstance(kernel, str)
+        or kernel not in KERNELS
+        or not isinstance(inputs, dict)
+        or not isinstance(arguments, dict)
+    ):
         return
     sizes = [tuple(size) for size in inputs.values() if _is_size(size)]
     if len(sizes) < len(inputs) or not sizes:
@@ -261,70 +342,3 @@ def _selectors(value: Any) -> Iterator[Any]:
     """Labels of methods in a selector or a list of them."""
     for selector in value if isinstance(value, list) else [value]:
         yield selector.get("method") if isinstance(selector, dict) else selector
-
-
-# Where in a file: TOML's standard reader keeps no positions, tree-sitter's grammar does.
-
-
-def position(source: bytes, loc: tuple[str | int, ...]) -> tuple[int, int]:
-    """Line and column, from 1, of the key that `loc` leads to, or of the nearest one above it."""
-    known = _positions(source)
-    for end in range(len(loc), 0, -1):
-        if loc[:end] in known:
-            return known[loc[:end]]
-    return 1, 1
-
-
-@cache
-def _positions(source: bytes) -> dict[tuple[str | int, ...], tuple[int, int]]:
-    """Where every key and every element of an array stands."""
-    import tree_sitter_toml
-    from tree_sitter import Language, Parser
-
-    tree = Parser(Language(tree_sitter_toml.language())).parse(source)
-    found: dict[tuple[str | int, ...], tuple[int, int]] = {}
-    arrays: dict[tuple[str | int, ...], int] = {}
-    for node in tree.root_node.children:
-        if node.type == "pair":
-            _pair(node, (), found)
-        elif node.type in ("table", "table_array_element"):
-            key = _key(node.children[1])
-            if node.type == "table_array_element":
-                arrays[key] = arrays.get(key, -1) + 1
-                key = (*key, arrays[key])
-            _note(key, node, found)
-            for child in node.children:
-                if child.type == "pair":
-                    _pair(child, key, found)
-    return found
-
-
-def _key(node: Any) -> tuple[str | int, ...]:
-    if node.type == "dotted_key":
-        return tuple(part for child in node.children if child.type != "." for part in _key(child))
-    return (node.text.decode().strip("\"'"),)
-
-
-def _note(key: tuple[str | int, ...], node: Any, found: dict[Any, tuple[int, int]]) -> None:
-    """A dotted key also tells where the tables on its way begin."""
-    line, column = node.start_point
-    for end in range(1, len(key) + 1):
-        found.setdefault(key[:end], (line + 1, column + 1))
-
-
-def _pair(node: Any, above: tuple[str | int, ...], found: dict[Any, tuple[int, int]]) -> None:
-    key = (*above, *_key(node.children[0]))
-    _note(key, node, found)
-    _value(node.children[-1], key, found)
-
-
-def _value(node: Any, key: tuple[str | int, ...], found: dict[Any, tuple[int, int]]) -> None:
-    if node.type == "inline_table":
-        for child in node.children:
-            if child.type == "pair":
-                _pair(child, key, found)
-    elif node.type == "array":
-        elements = [child for child in node.children if child.is_named and child.type != "comment"]
-        for index, element in enumerate(elements):
-            _note((*key, index), element, found)
-            _value(element, (*key, index), found)

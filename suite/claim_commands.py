@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from . import records
 from .answers import ALL_GOOD, WRONG_USAGE, last_verdicts, print_json, print_table
@@ -21,23 +23,29 @@ def list_claims(tag: str | None, results: Path, as_json: bool) -> int:
     chosen = [claim for claim in load_claims() if tag is None or tag in claim.tags]
     last = last_verdicts(results)
     if as_json:
-        print_json([_summary(claim, last) for claim in chosen])
+        print_json([summary(claim, last) for claim in chosen])
         return ALL_GOOD
     if not chosen:
         known = sorted({t for claim in load_claims() for t in claim.tags})
         raise DefinitionError(unknown("tag", tag, known))
+    show_list(chosen, last)
+    return ALL_GOOD
+
+
+def show_list(claims: Sequence[Claim], last: dict[str, Any]) -> None:
+    """A line for each claim."""
     table = Table(box=None, pad_edge=False)
     table.add_column("claim", no_wrap=True)
     for heading in ("title", "kernel", "tiers and their cost", "last verdict"):
         table.add_column(heading, overflow="fold")
-    for claim in chosen:
+    for claim in claims:
         tiers = ", ".join(f"{t} {span(claim.tiers[t].seconds)}" for t in tier_names(claim))
-        table.add_row(claim.id, claim.title, claim.kernel, tiers, _last_line(claim, last))
+        row = claim.id, claim.title, claim.kernel, tiers, _last_line(claim, last)
+        table.add_row(*map(Text, row))  # as it is: brackets in a title are no mark-up
     print_table(table)
-    return ALL_GOOD
 
 
-def _summary(claim: Claim, last: dict[str, Any]) -> dict[str, Any]:
+def summary(claim: Claim, last: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": claim.id,
         "title": claim.title,
@@ -56,8 +64,14 @@ def _last_line(claim: Claim, last: dict[str, Any]) -> str:
 def describe(name: str, results: Path, as_json: bool) -> int:
     [claim] = load_claims([name])
     if as_json:
-        print_json(claim.model_dump(mode="json") | _summary(claim, last_verdicts(results)))
-        return ALL_GOOD
+        print_json(claim.model_dump(mode="json") | summary(claim, last_verdicts(results)))
+    else:
+        show(claim, results)
+    return ALL_GOOD
+
+
+def show(claim: Claim, results: Path) -> None:
+    """Everything that a reader may want to know of a claim."""
     source = claim.source
     print(f"{claim.title}\n")
     print(
@@ -87,7 +101,6 @@ def describe(name: str, results: Path, as_json: bool) -> int:
         print(f"  {tier:<9}  {', '.join(plan.data)}{stand_in}")
         print(f"  {'':<9}  {count} cells, about {_cost(claim, tier, results)}")
     print(f"  last       {_last_line(claim, last)}")
-    return ALL_GOOD
 
 
 def _cost(claim: Claim, tier: TierName, results: Path) -> str:
@@ -137,7 +150,7 @@ def _print_complaints(complaints: Sequence[Complaint], files: int) -> None:
 
 def new_claim(name: str, folder: Path) -> int:
     path = folder / f"{name}.toml"
-    if not name.isidentifier() or name != name.lower():
+    if not re.fullmatch(r"[a-z][a-z0-9_]{,99}", name):
         raise DefinitionError(f"{name!r} is no id; wanted snake case: author, year, statement")
     if path.exists():
         raise DefinitionError(f"{path} exists")

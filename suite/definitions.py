@@ -17,13 +17,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from . import plain
+
 Scalar = str | int | float | bool
 TierName = Literal["smoke", "quick", "full"]
 TIERS: tuple[TierName, ...] = ("smoke", "quick", "full")
 ASV_TIER: TierName = "smoke"
 """The tier whose claims and shapes asv runs, and the gate measures."""
 
-Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 """A name of something in a claim file: asv and file names take it as it is."""
 
 
@@ -223,12 +225,38 @@ def claim_files() -> list[Traversable]:
 
 def parse(path: Traversable) -> dict[str, Any]:
     """The tables of a claim file, not yet checked."""
+    return parsed(content(path))
+
+
+def content(path: Traversable) -> bytes:
+    """The bytes of a claim file, not yet looked at.
+
+    Raises:
+        DefinitionError: if they cannot be had, or are more than a claim file has.
+    """
     try:
-        return tomllib.loads(path.read_bytes().decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise DefinitionError(f"not valid TOML: {e}") from e
+        return plain.content(path)
     except OSError as e:
         raise DefinitionError(f"cannot be read: {e.strerror or e}") from e
+    except ValueError as e:
+        raise DefinitionError(str(e)) from e
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    """The tables that the bytes of a claim file hold, not yet checked.
+
+    Raises:
+        DefinitionError: if they are not TOML, or deeper in each other than a claim's.
+    """
+    try:
+        tables = tomllib.loads(content.decode())
+    except ValueError as e:  # a number of thousands of digits raises no more than that
+        raise DefinitionError(f"not valid TOML: {plain.shown(str(e), 200)}") from e
+    except RecursionError:
+        tables = None
+    if tables is None or plain.too_deep(tables):
+        raise DefinitionError(f"tables and arrays lie more than {plain.DEEPEST} deep in each other")
+    return tables
 
 
 Problem = tuple[tuple[str | int, ...], str]
@@ -237,10 +265,13 @@ Problem = tuple[tuple[str | int, ...], str]
 
 def build(path: Traversable, tables: dict[str, Any]) -> Claim | list[Problem]:
     """The claim that the tables of a file define, or all that is wrong with their form."""
+    if "id" in tables:
+        return [(("id",), "unknown key; a claim is called as its file is")]
     try:
         return Claim.model_validate(tables | {"id": path.name.removesuffix(".toml")})
     except ValidationError as e:
-        return [_problem(error) for error in e.errors()]
+        found = e.errors(include_url=False, include_context=False, include_input=False)
+        return [_problem(error) for error in found]
 
 
 def _problem(error: Any) -> Problem:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Int
+from pydantic import Field
 
 from .evaluation import Data, Fold, Indices, Part, protocol
+
+Count = Annotated[int, Field(ge=1)]
+AtLeastTwo = Annotated[int, Field(ge=2)]
 
 
 class UnfitData(ValueError):
@@ -29,12 +34,12 @@ def published_folds(data: Data, trial: int) -> tuple[Part, ...]:
         [(fit, validate)] = _stratified(data.y, 2, trial)[:1]
         tests = _stratified(data.y, 4, trial)
     selection = ((fit, validate),)
-    return (Part({}, tuple(Fold(train, test, selection) for train, test in tests)),)
+    return _sound(data, Part({}, tuple(Fold(train, test, selection) for train, test in tests)))
 
 
 @protocol()
 def nested_folds(
-    data: Data, trial: int, *, inner: int = 2, pairs: int | None = None
+    data: Data, trial: int, *, inner: AtLeastTwo = 2, pairs: Count | None = None
 ) -> tuple[Part, ...]:
     """The same four test folds, with selection by stratified folds inside each training part.
 
@@ -48,12 +53,14 @@ def nested_folds(
         cut = _stratified(data.y[train], inner, trial)[:pairs]
         selection = tuple((train[fit], train[validate]) for fit, validate in cut)
         folds.append(Fold(train, test, selection))
-    return (Part({}, tuple(folds)),)
+    return _sound(data, Part({}, tuple(folds)))
 
 
 def _stratified(y: Indices, folds: int, seed: int) -> list[tuple[Indices, Indices]]:
     """Stratified folds; a class with fewer members than folds is spread as far as it goes."""
     _require_one_class(y)
+    if folds > len(y):
+        raise UnfitData(f"{len(y)} samples cannot be cut into {folds} folds")
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(y))
     order = order[np.argsort(y[order], kind="stable")]
@@ -64,7 +71,12 @@ def _stratified(y: Indices, folds: int, seed: int) -> list[tuple[Indices, Indice
 
 @protocol(axes=("n",))
 def few_samples(
-    data: Data, trial: int, *, n: Sequence[int], test: int, inner: int = 0
+    data: Data,
+    trial: int,
+    *,
+    n: Sequence[Count],
+    test: Count,
+    inner: Literal[0] | AtLeastTwo = 0,
 ) -> tuple[Part, ...]:
     """Class-balanced draws of n training samples, tested on `test` others.
 
@@ -89,12 +101,12 @@ def few_samples(
         cut = _stratified(data.y[train], inner, trial) if inner else []
         selection = tuple((train[fit], train[validate]) for fit, validate in cut)
         parts.append(Part({"n": size}, (Fold(train, chosen, selection),)))
-    return tuple(parts)
+    return _sound(data, *parts)
 
 
 @protocol(axes=("k",))
 def few_shots(
-    data: Data, trial: int, *, k: Sequence[int], test: int | None = None, inner: int = 2
+    data: Data, trial: int, *, k: Sequence[Count], test: Count | None = None, inner: AtLeastTwo = 2
 ) -> tuple[Part, ...]:
     """k training images for each class, with selection inside them, tested on `test` others.
 
@@ -113,7 +125,7 @@ def few_shots(
     wanted = len(held_out) if test is None else test
     complaint = f"{data.name} has no {wanted} test samples"
     chosen = np.sort(_first(rng.permutation(held_out), wanted, complaint))
-    return tuple(Part({"k": s}, (_selected(drawn[:s], chosen, inner),)) for s in k)
+    return _sound(data, *(Part({"k": s}, (_selected(drawn[:s], chosen, inner),)) for s in k))
 
 
 def _selected(drawn: Int[np.ndarray, "k classes"], test: Indices, inner: int) -> Fold:
@@ -127,6 +139,8 @@ def _selected(drawn: Int[np.ndarray, "k classes"], test: Indices, inner: int) ->
 
 def _shots(data: Data, order: Indices, k: int) -> Int[np.ndarray, "k classes"]:
     """The next sample of each class that is not taken yet, class by class, k times."""
+    if k > len(order):
+        raise UnfitData(f"{data.name} has no {k} training samples for each class")
     of_class = data.memberships()[order] == 1
     free = np.ones(len(order), dtype=bool)
     drawn = np.empty((k, data.classes), dtype=np.intp)
@@ -144,12 +158,12 @@ def published_split(data: Data, trial: int) -> tuple[Part, ...]:
     """All published training samples and all published test samples; every trial is the same."""
     if "train" not in data.splits:
         raise UnfitData(f"{data.name} has no published training and test samples")
-    return (Part({}, (Fold(data.splits["train"][0], data.splits["test"][0]),)),)
+    return _sound(data, Part({}, (Fold(data.splits["train"][0], data.splits["test"][0]),)))
 
 
 @protocol()
 def holdout(
-    data: Data, trial: int, *, train: int, test: int, classes: int | None = None
+    data: Data, trial: int, *, train: AtLeastTwo, test: Count, classes: AtLeastTwo | None = None
 ) -> tuple[Part, ...]:
     """Class-balanced training samples and test samples, drawn afresh in each trial.
 
@@ -164,7 +178,20 @@ def holdout(
         _first(_balanced(data.y, rng.permutation(pool)), train, f"{data.name}: train = {train}"),
         _first(_balanced(data.y, rng.permutation(held_out)), test, f"{data.name}: test = {test}"),
     )
-    return (Part({}, (fold,)),)
+    return _sound(data, Part({}, (fold,)))
+
+
+def _sound(data: Data, *parts: Part) -> tuple[Part, ...]:
+    """The parts, if a method can learn from each of them and be tested."""
+    for fold in (fold for part in parts for fold in part.folds):
+        pairs = (fold.train, fold.test), *fold.selection
+        if any(len(learnt) == 0 or len(tested) == 0 for learnt, tested in pairs):
+            raise UnfitData(f"{data.name} has too few samples: none is left to learn or test on")
+        if data.y.ndim == 1 and np.ptp(data.y[fold.train]) == 0:
+            raise UnfitData(
+                f"{data.name}: {len(fold.train)} training samples of one class, wanted two classes"
+            )
+    return parts
 
 
 def _pools(data: Data, rng: np.random.Generator) -> tuple[Indices, Indices]:

@@ -10,12 +10,15 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from itertools import product
+from math import prod
 from types import ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from .definitions import Call, DefinitionError, Scalar
+from .plain import LONGEST, shown
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,7 +94,7 @@ class Registry(Generic[R]):
         """
         try:
             entry = self[call.name]
-            inspect.signature(entry.function).bind(*[None] * given, **call.arguments)
+            _signature(entry.function).bind(*[None] * given, **call.arguments)
         except DefinitionError as e:
             return str(e)
         except TypeError as e:
@@ -106,9 +109,20 @@ class Registry(Generic[R]):
 
     def points(self, call: Call) -> list[dict[str, Scalar]]:
         """The combinations of axis values that a call is measured at."""
-        axes = [axis for axis in self[call.name].axes if axis in call.arguments]
-        grid = product(*(call.arguments[axis] for axis in axes))
-        return [dict(zip(axes, values, strict=True)) for values in grid]
+        axes = self._axes(call)
+        return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+    def count(self, call: Call) -> int:
+        """How many points there are; they may be too many to list."""
+        return prod(map(len, self._axes(call).values()))
+
+    def _axes(self, call: Call) -> dict[str, list[Scalar]]:
+        """Values of each axis that a call gives."""
+        axes = self[call.name].axes
+        return {axis: call.arguments[axis] for axis in axes if axis in call.arguments}
+
+
+_signature = cache(inspect.signature)
 
 
 def _is_list(values: Any) -> bool:
@@ -118,10 +132,13 @@ def _is_list(values: Any) -> bool:
 def unknown(noun: str, name: object, known: Iterator[str] | Any) -> str:
     """The message for a name that nothing has, with the nearest that something has."""
     names = sorted(known)
-    near = get_close_matches(str(name), names, n=1)
     some = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    if not isinstance(name, str):
+        return f"wanted the name of a {noun}; there are {some or 'none'}"
+    # A file may hold a name of any length, and the search takes the square of it.
+    near = get_close_matches(name[:LONGEST], names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {some or 'none'}"
-    return f"no {noun} is called {name!r}; {hint}"
+    return f"no {noun} is called {shown(repr(name))}; {hint}"
 
 
 def load_plugins() -> list[ModuleType]:
