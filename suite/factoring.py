@@ -31,6 +31,7 @@ from .matrices import (
     refuse_singular,
     survey,
 )
+from .writing import write
 
 SCHEMA = 1
 FACTOR, FINISHED = "factor.bin", "factor.json"
@@ -93,7 +94,7 @@ class Factor:
         self._file.flush()
         os.fsync(self._file.fileno())
         self.finished.append(digest)
-        _replace(self.folder / FINISHED, json.dumps(self._known | {"rows": self.finished}))
+        write(self.folder / FINISHED, json.dumps(self._known | {"rows": self.finished}))
 
     def put(self, i: int, j: int, block: np.ndarray) -> None:
         self._file.seek(8 * self._place(i, j))
@@ -165,16 +166,6 @@ def _require_room(folder: Path, needed: int, old: Path) -> None:
             "make room, or choose another folder",
             str(folder),
         )
-
-
-def _replace(path: Path, content: str) -> None:
-    """The whole new content or the whole old one, whatever happens meanwhile."""
-    part = path.with_suffix(".part")
-    with part.open("w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def factorise(read: Read, factor: Factor, ridge: float = 0.0) -> None:

@@ -34,6 +34,7 @@ from .records import Record
 from .registry import unknown
 from .rules import Outcome
 from .runner import Settings
+from .solving import untrusted
 from .verdicts import Verdict, judge
 
 
@@ -70,6 +71,8 @@ def run_claims(
         print_json([verdict_as_json(verdict) for verdict in verdicts])
     else:
         print_verdicts(verdicts)
+    if doubt := untrusted(measured):
+        print(doubt, file=sys.stderr)
     if open_report:
         _open_report(results)
     return exit_code(verdicts, measured)

@@ -7,6 +7,7 @@ float32, can have done to them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -24,10 +25,11 @@ from .matrices import (
     refuse_singular,
     survey,
 )
+from .records import Record
 
 __all__ = [
-    "HELD", "Solution", "UnsolvableGram", "entry_error", "solve", "solve_blocks", "trust",
-    "unit_scale",
+    "ENTRY_ERROR", "HELD", "Solution", "UnsolvableGram", "entry_error", "solve", "solve_blocks",
+    "trust", "unit_scale", "untrusted",
 ]  # fmt: skip
 
 HELD = 2**33
@@ -73,6 +75,20 @@ class Solution:
         """What a score says of the solution that it rests on."""
         doubt = {"untrusted": self.untrusted} if self.untrusted else {}
         return {"condition": self.condition, **doubt}
+
+
+def untrusted(records: Iterable[Record]) -> str:
+    """One line on the scores that rest on untrusted solutions, and what helps; empty for none."""
+    solved = [s.details for r in records for s in r.scores if "condition" in s.details]
+    doubtful = [details["condition"] for details in solved if "untrusted" in details]
+    if not doubtful:
+        return ""
+    worst = max((c for c in doubtful if isinstance(c, float)), default=inf)
+    return (
+        f"{len(doubtful):,} of {len(solved):,} solutions are untrusted: rounding in the kernel may "
+        f"change every digit of the weights (condition numbers up to {worst:.1e}); --backend "
+        "reference computes the kernel in float64, a larger ridge lowers the condition number"
+    )
 
 
 def entry_error(dtype: np.dtype[Any], single: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:

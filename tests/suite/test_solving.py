@@ -15,7 +15,17 @@ import pytest
 
 from claimbench.suite import factoring, matrices, solving
 from claimbench.suite.matrices import Grid, Read
-from claimbench.suite.solving import UnsolvableGram, solve, solve_blocks, trust, unit_scale
+from claimbench.suite.records import Record
+from claimbench.suite.solving import (
+    UnsolvableGram,
+    solve,
+    solve_blocks,
+    trust,
+    unit_scale,
+    untrusted,
+)
+
+from . import toys
 
 N, CLASSES = 53, 3
 EPS = np.finfo(np.float64).eps
@@ -271,6 +281,23 @@ def test_where_errors_reach_the_smallest_directions_nothing_is_trusted() -> None
     assert solve(k.copy(), y, entry_error=1e-12).untrusted == ""
     lost = solve(k.copy(), y, entry_error=1e-2).untrusted
     assert "leave no digit of the weights sure." in lost
+
+
+def test_a_run_tells_how_many_solutions_are_untrusted() -> None:
+    kept = toys.records(toys.claim(), {"level": [0.9] * 3, "rival": [0.8] * 3})
+    assert untrusted(kept) == ""
+
+    def told(condition: Any, doubt: bool) -> Record:
+        details = {"condition": condition} | ({"untrusted": "why"} if doubt else {})
+        scores = tuple(s.model_copy(update={"details": details}) for s in kept[0].scores)
+        return kept[0].model_copy(update={"scores": scores})
+
+    assert untrusted([*kept, told(1e4, False)]) == ""
+    line = untrusted([*kept, told(1e4, False), told(2e7, True), told(1e6, True)])
+    assert line.startswith("2 of 3 solutions are untrusted")
+    assert "up to 2.0e+07" in line
+    assert "--backend reference" in line
+    assert "up to inf" in untrusted([told("no number", True)])
 
 
 def test_a_unit_diagonal_needs_a_diagonal_above_zero() -> None:
