@@ -3,8 +3,8 @@
 function, samples  ->  plan  ->  tiles, on workers  ->  store  ->  solver
 """
 
-from .engine import Grams, Workplace, gram, working
-from .functions import GramFunction, axes_of
+from .engine import Grams, Matrix, Workplace, gram, working
+from .functions import GramFunction, axes_of, listed, on_device
 from .plan import Plan, Tile
 from .store import CorruptTile, Store, StoreError
 
@@ -12,6 +12,7 @@ __all__ = [
     "CorruptTile",
     "GramFunction",
     "Grams",
+    "Matrix",
     "Plan",
     "Store",
     "StoreError",
@@ -19,5 +20,7 @@ __all__ = [
     "Workplace",
     "axes_of",
     "gram",
+    "listed",
+    "on_device",
     "working",
 ]

@@ -27,7 +27,7 @@ from . import measured
 from .functions import GramFunction, Samples, Variant
 from .plan import Grid, Plan, Tile, block_side
 from .progress import Progress
-from .store import CorruptTile, Store, siblings
+from .store import CorruptTile, Store, short, siblings
 from .tasks import Area, Assembly, TileTask, in_blocks
 
 STORED_SECONDS = 20.0
@@ -87,6 +87,10 @@ class Matrix:
         )
         return self.read(rows, columns)
 
+    def first(self, n: int) -> Matrix:
+        """That of the first samples of rows and columns."""
+        return replace(self, shape=(n, n))
+
     def diagonal(self) -> Float[np.ndarray, " n"]:
         ends = range(0, min(self.shape), DIAGONAL)
         return np.concatenate([self[i : i + DIAGONAL, i : i + DIAGONAL].diagonal() for i in ends])
@@ -106,6 +110,10 @@ class Grams:
         """The matrix of one variant."""
         return Matrix(partial(self._block, index), self.shape)
 
+    def scratch(self, index: int, n: int) -> Path | None:
+        """Folder for a solution of the matrix of one variant and the first samples, if any."""
+        return None
+
     def _block(self, index: int, rows: slice, columns: slice) -> Float[np.ndarray, "r c"]:
         return self._values[index, rows, columns]
 
@@ -119,6 +127,10 @@ class StoredGrams(Grams):
     @property
     def shape(self) -> tuple[int, int]:
         return self._work.store.grid.shape
+
+    def scratch(self, index: int, n: int) -> Path | None:
+        name = f"{short(self._work.function.variants[index])}-{n}"
+        return self._work.store.path.with_suffix(".solving") / name
 
     def _block(self, index: int, rows: slice, columns: slice) -> Float[np.ndarray, "r c"]:
         variant = self._work.function.variants[index]
@@ -154,7 +166,8 @@ def gram(function: GramFunction, x: Samples, z: Samples | None = None) -> Grams:
     ):
         whole = Area(slice(0, grid.shape[0]), slice(0, grid.shape[1]))
         return Grams(in_blocks(found.function, x, z, whole, block))
-    ran_elsewhere(function.kernel, found.site.backend)
+    for kernel, backend in found.site.backends:
+        ran_elsewhere(kernel, backend)
     work = _Work.begun(found, x, z, block, place)
     work.finish()
     return StoredGrams(work)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -41,14 +42,19 @@ class Site(NamedTuple):
     """What a value may depend on beside the definition: one part of what names a matrix.
 
     Attributes:
-        backend: the one that computes.
+        backends: by kernel, those that compute.
         device: `cpu` or the model of the GPU.
         code: digest of the sources of all kernels.
     """
 
-    backend: str
+    backends: tuple[tuple[str, str], ...]
     device: str
     code: str
+
+    @classmethod
+    def here(cls, device: str, used: dict[str, str]) -> Site:
+        """Of a call that used these backends in this process."""
+        return cls(tuple(sorted(used.items())), provenance.device_name(device), provenance.code())
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class GramFunction:
         axes: the values asked for, in the order in which the kernel answers them.
         fixed: its other arguments.
         device: where it computes, `cpu` or `cuda`.
-        backend: the one that computes; `None` leaves it to `using`, or to the kernel.
+        backend: the one asked for; `None` leaves it to `using`, or to the kernel.
         site: what computes it; `None` until a worker has said so.
     """
 
@@ -103,13 +109,13 @@ class GramFunction:
         """With its site, which is found by computing one value here."""
         with backends_used() as used:
             self(x[:1])
-        backend, device = used[self.kernel], provenance.device_name(self.device)
-        return replace(self, backend=backend, site=Site(backend, device, provenance.code()))
+        return replace(self, site=Site.here(self.device, used))
 
     def identity(self) -> dict[str, Any]:
         """What can change a value of the matrix, but for its variant and its samples: as JSON."""
         assert self.site, "a function is settled before it is named"
-        return {"kernel": self.kernel, "fixed": dict(self.fixed), "site": self.site._asdict()}
+        fixed = {name: _named(value) for name, value in sorted(self.fixed.items())}
+        return {"kernel": self.kernel, "fixed": fixed, "site": self.site._asdict()}
 
     def flops(self, samples: Samples) -> float | None:
         """Operations that one pair of samples needs, where the kernel tells."""
@@ -118,7 +124,15 @@ class GramFunction:
         return counted.flops if counted else None
 
     def __str__(self) -> str:
-        return f"{self.kernel} on {self.backend or self.device}"
+        backends = dict(self.site.backends) if self.site else {}
+        return f"{self.kernel} on {backends.get(self.kernel, self.device)}"
+
+
+def _named(value: Any) -> Any:
+    """As JSON: an array by its digest."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return [str(value.dtype), value.shape, sha256(np.ascontiguousarray(value).data).hexdigest()]
 
 
 def on_device(device: str, function: Any, *arrays: np.ndarray, **arguments: Any) -> np.ndarray:

@@ -228,7 +228,7 @@ class Store:
 
 def place(root: Path, function: GramFunction, x: Samples, z: Samples | None) -> Path:
     """Where the store of a function on some samples is."""
-    about = short([function.identity(), str(x.dtype), x.shape[1:]])
+    about = short([type(function).__name__, function.identity(), str(x.dtype), x.shape[1:]])
     samples = digests(x).tobytes() + (b"" if z is None else b"x" + digests(z).tobytes())
     return root / about / f"{short(samples)}.zarr"
 

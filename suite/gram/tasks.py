@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .. import provenance
+from claimbench.kernels import backends_used
+
 from ..workers import Pool, WorkerLost
 from .functions import GramFunction, Samples, Site
 from .plan import Tile
@@ -96,11 +97,9 @@ def computed(
     function: GramFunction, x: Samples, z: Samples | None, area: Area, block: int
 ) -> Answer:
     """On a worker: the values of an area, and what vouches for them."""
-    values = in_blocks(function, x, z, area, block)
-    device = provenance.device_name(function.device)
-    assert function.site, "a function is settled before it is sent"
-    site = Site(function.site.backend, device, provenance.code())
-    return Answer(values, digest(values), site, worker_name())
+    with backends_used() as used:
+        values = in_blocks(function, x, z, area, block)
+    return Answer(values, digest(values), Site.here(function.device, used), worker_name())
 
 
 def digest(values: Values) -> str:
@@ -195,7 +194,7 @@ def _here(function: GramFunction) -> GramFunction:
 
     device = "cpu" if function.device == "cpu" else resolve_device("auto")
     backend = function.backend if device == function.device else None
-    return replace(function, device=device, backend=backend, site=None)
+    return replace(function, device=device, backend=backend)
 
 
 def _halves(part: slice, block: int) -> list[slice]:

@@ -19,8 +19,8 @@ from jaxtyping import Bool, Float, Float32, Int
 from claimbench.kernels import cntk_gram
 
 from ..evaluation import Indices, Score, Trial, cross_validated, method
+from ..gram import on_device
 from ..registry import Needs
-from .image_kernels import on_device
 from .kernel_machines import as_rows
 
 Net = Literal["efficientnet_lite0", "random_filters", "resnet50"]

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from claimbench.kernels import cntk_gram, empirical_ntk_gram
 
 from ..evaluation import Fold, Indices, Part, Score, Trial, method, standardised
+from ..gram import on_device
 from ..matrices import Grid, survey
-from .image_kernels import on_device
 
 Pooling = Literal[0, "gap"]
 """A window of `cntk_gram`: none, the vanilla CNTK, or global average pooling."""

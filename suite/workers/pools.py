@@ -11,9 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from .. import provenance
+from .. import provenance, writing
 from ..registry import MissingExtra, load_plugins
 from ..threads import thread_limits
 
@@ -190,19 +188,18 @@ def _begin(gpus: list[str]) -> None:
     load_plugins()
 
 
-_held: list[FileLock] = []
+_held: list[int] = []
 
 
 def own_gpu(gpus: list[str]) -> str:
     """One that no other process of ours has, which is ours until we end; by turns where none is."""
     for gpu in gpus:
-        lock = FileLock(Path(tempfile.gettempdir()) / f"claimbench-{os.getuid()}-gpu-{gpu}.lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            continue
-        _held.append(lock)
-        return gpu
+        path = Path(tempfile.gettempdir()) / f"claimbench-{os.getuid()}-gpu-{gpu}.lock"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        if writing.lock(handle):
+            _held.append(handle)
+            return gpu
+        os.close(handle)
     return gpus[os.getpid() % len(gpus)]
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from claimbench.kernels import cntk_gram, coates_ng_features, patch_filters, using
+from claimbench.kernels import coates_ng_features, patch_filters, using
 from claimbench.suite.data import load
 from claimbench.suite.evaluation import Trial
+from claimbench.suite.gram import GramFunction, Workplace, working
+from claimbench.suite.gram import plan as plans
 from claimbench.suite.methods.image_kernels import (
-    Grams,
     Images,
     Ridge,
-    blockwise,
     cntk_regression,
     entry_errors,
     patch_cntk_regression,
@@ -33,37 +34,15 @@ def images(n: int, seed: int = 0) -> Images:
     return np.random.default_rng(seed).normal(size=(n, 2, 4, 5)).astype(np.float32)
 
 
-def gram(x: Images, z: Images | None) -> Grams:
-    arguments: dict[str, Any] = {"depths": [1, 3], "windows": [0, "gap"], "get": ["ntk", "nngp"]}
-    return cntk_gram(x, z, **arguments).reshape(8, len(x), -1)
+gram = GramFunction(
+    "cntk_gram",
+    {"flips": [False], "get": ["ntk", "nngp"], "depths": [1, 3], "windows": [0, "gap"]},
+)
 
 
 def digits(n: int = 20, test: int = 30) -> Trial:
     data = load("digits")
     return Trial(data, few_samples(data, 0, n=[10, n], test=test), 0)
-
-
-@pytest.mark.parametrize("held", [0, 2**33])
-@pytest.mark.parametrize("others", [None, 5])
-def test_blocks_make_the_whole_matrix_in_memory_or_in_a_file(held: int, others: int | None) -> None:
-    x, z = images(7), None if others is None else images(others, seed=1)
-    found = blockwise(gram, x, z, block=3, held=held)
-    assert isinstance(found, np.memmap) == (held == 0)
-    wanted = gram(x, z)
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6 * wanted.max())
-    if z is None:
-        np.testing.assert_array_equal(found, found.swapaxes(1, 2))
-
-
-def test_no_pair_of_blocks_is_computed_twice() -> None:
-    sizes: list[tuple[int, int | None]] = []
-
-    def counted(x: Images, z: Images | None) -> Grams:
-        sizes.append((len(x), None if z is None else len(z)))
-        return gram(x, z)
-
-    blockwise(counted, images(7), block=3)
-    assert sizes == [(3, None), (3, 3), (3, 1), (3, None), (3, 1), (1, None)]
 
 
 def test_the_prediction_is_that_of_the_normal_equations() -> None:
@@ -81,7 +60,7 @@ def test_the_prediction_is_that_of_the_normal_equations() -> None:
 
 
 def test_without_a_ridge_training_samples_get_their_own_labels() -> None:
-    k = gram(images(12), None)[0]
+    k = gram(images(12))[0]
     y = np.arange(12) % 4
     kept = k.copy()
     assert predicted(k, k, y, Ridge(0.0, True))[0].tolist() == y.tolist()
@@ -192,11 +171,28 @@ def test_a_solution_that_float32_does_not_carry_is_marked_and_the_reference_carr
     ("made", "message"),
     [
         (lambda image: image, r"^get ntk, depth 1, window 0, flip False: .* not positive definite"),
-        (lambda image: np.full_like(image, np.nan), "not finite"),
+        (lambda image: np.full_like(image, np.nan), "20 of 20 samples .* not finite"),
     ],
 )
 def test_a_matrix_without_a_solution_is_refused_with_its_variant(made: Any, message: str) -> None:
     one: dict[str, Any] = {"get": ["ntk"], "depth": [1], "window": [0], "flip": [False]}
     trial = with_first_image(digits(), made)
-    with pytest.raises(UnsolvableGram, match=message):
+    with pytest.raises(ValueError, match=message):
         list(cntk_regression(trial, **one, ridge=0.0, unit_diagonal=False))
+
+
+@pytest.mark.parametrize("method", [cntk_regression, patch_cntk_regression])
+def test_in_tiles_and_from_a_store_the_scores_are_those_of_one_call(
+    method: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = PATCHES if method is patch_cntk_regression else {}
+    asked = {**ASKED, **more, **RIDGE, "flip": [False, True]}
+    wanted = list(method(digits(), **asked))
+    monkeypatch.setattr(plans, "BLOCKS", ((float("inf"), 4),))
+    for folder in (None, tmp_path / "grams"):
+        with working(Workplace(folder=folder, stored_seconds=0)):
+            found = list(method(digits(), **asked))
+        for one, other in zip(found, wanted, strict=True):
+            assert one.variant == other.variant
+            assert one.metrics["accuracy"] == pytest.approx(other.metrics["accuracy"], abs=1 / 29)
+    assert len(list((tmp_path / "grams").glob("*/*.zarr"))) == 2
