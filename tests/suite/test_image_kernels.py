@@ -23,7 +23,7 @@ from claimbench.suite.methods.image_kernels import (
     predicted,
 )
 from claimbench.suite.protocols import few_samples
-from claimbench.suite.solving import ENTRY_ERROR, UnsolvableGram
+from claimbench.suite.solving import ENTRY_ERROR
 
 ASKED: dict[str, Any] = {"get": ["ntk", "nngp"], "depth": [1, 2], "window": [0, 1, "gap"]}
 RIDGE: dict[str, Any] = {"ridge": 1e-3, "unit_diagonal": True}
