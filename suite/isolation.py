@@ -48,6 +48,7 @@ LONGEST_SAID = 200  # characters of its last line on stderr
 # From linux/sched.h and linux/prctl.h.
 NAMESPACES = {"user": 0x10000000, "network": 0x40000000, "pid": 0x20000000, "ipc": 0x08000000}
 PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,8 @@ def _end_with_parent() -> None:
 
 
 def _become(plan: dict[str, Any], text: str) -> NoReturn:
-    """The worker, which exec also rids of the capabilities that a new namespace gives."""
+    """The worker, which exec rids of what a new namespace gives, and denies what `sudo` would."""
+    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     source, target = os.pipe()
     os.write(target, text.encode())
     os.close(target)
