@@ -39,7 +39,7 @@ def content(path: Traversable) -> bytes:
     with path.open("rb") as file:
         found: bytes = file.read(LARGEST + 1)
     if len(found) > LARGEST:
-        raise ValueError(f"larger than {LARGEST // 2**10} KiB, which no claim file is")
+        raise ValueError(f"larger than {LARGEST // 2**10} KiB")
     # The standard reader takes the square of a dotted key's length in time and memory.
     if _DOTTED.search(found.decode("utf-8", "replace")):
         raise ValueError(f"a key of more than {DEEPEST} parts")

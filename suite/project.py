@@ -7,7 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from . import plain
 from .definitions import DefinitionError
+from .plain import shown
 
 FILE = "pyproject.toml"
 
@@ -21,15 +23,17 @@ def contents(folder: Path) -> dict[str, Any]:
     """What a folder's pyproject.toml holds; nothing where there is none.
 
     Raises:
-        DefinitionError: if it is not TOML.
+        DefinitionError: if it cannot be read or is not TOML.
     """
     path = folder / FILE
     if not path.is_file():
         return {}
     try:
-        return tomllib.loads(path.read_bytes().decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise DefinitionError(f"{path}: not TOML ({e})") from None
+        return tomllib.loads(plain.content(path).decode())
+    except OSError as e:
+        raise DefinitionError(f"{path}: cannot be read ({e.strerror or e})") from None
+    except (ValueError, RecursionError) as e:
+        raise DefinitionError(f"{path}: not TOML ({shown(str(e), 200)})") from None
 
 
 def followed(folder: Path) -> list[str]:
@@ -49,20 +53,23 @@ def kept(folder: Path) -> list[Path]:
     """
     folders = [folder / name for name in _listed(folder, "records", "folders")]
     for path in folders:
-        if not path.is_dir():
+        if not path.is_dir() or not path.resolve().is_relative_to(folder.resolve()):
             raise DefinitionError(
-                f"{folder / FILE}, [tool.claimbench]: records names {path}, which is no folder"
+                f"{folder / FILE}, [tool.claimbench]: records names {shown(str(path), 200)}, which "
+                "is no folder of the repository"
             )
     return folders
 
 
 def _listed(folder: Path, key: str, what: str) -> list[str]:
-    table = contents(folder).get("tool", {}).get("claimbench", {})
+    tool = contents(folder).get("tool")
+    table = tool.get("claimbench") if isinstance(tool, dict) else None
     names = table.get(key) if isinstance(table, dict) else None
     if names is None:
         return []
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        found = shown(repr(names) if isinstance(names, str | list) else type(names).__name__)
         raise DefinitionError(
-            f"{folder / FILE}, [tool.claimbench]: {key} is {names!r}, wanted a list of {what}"
+            f"{folder / FILE}, [tool.claimbench]: {key} is {found}, wanted a list of {what}"
         )
     return names

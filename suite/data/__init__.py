@@ -27,7 +27,7 @@ from ..registry import load_plugins, unknown
 from .bundled import BUNDLED
 from .files import Place, Where, contents, home, places, read, read_manifests, require_home
 from .images import CIFAR10, FASHION_MNIST
-from .sets import Archive, Contents, DataError, DataSet, File, make
+from .sets import Archive, Contents, DataError, DataSet, File, hold, make
 from .uci import data_sets as uci_data_sets
 from .voc import VOC2007
 
@@ -83,13 +83,13 @@ def load(name: str) -> Data:
         DataError: if a file of it is missing, or is not what was published.
     """
     dataset = find(name)
-    if dataset.bundled:
-        return dataset.loader({})
-    place = require_home(dataset)
+    place = None if dataset.bundled else require_home(dataset)
     try:
-        return dataset.loader(contents(dataset, place))
+        loaded = dataset.loader(contents(dataset, place) if place else {})
+        hold(loaded)
     except DataError as e:
-        raise DataError(f"{name}: {e}; {place.mend(dataset)}") from e
+        raise DataError(f"{name}: {e}" + (f"; {place.mend(dataset)}" if place else "")) from e
+    return loaded
 
 
 def fetch(names: Iterable[str], progress: Callable[[str], None] | None = None) -> None:

@@ -15,6 +15,10 @@ LARGEST_FILE = 2**30
 """Bytes that a file may have of which the publisher's size is not known."""
 
 
+LARGEST_VALUE = 1e15
+"""Kernels multiply values with each other and add the products up, some of them in float32."""
+
+
 class DataError(RuntimeError):
     """A data set is not here, or is not what its publisher released.
 
@@ -113,6 +117,30 @@ def make(
     """Arrays with the digest by which a record knows them."""
     kept = {split: tuple(parts) for split, parts in (splits or {}).items()}
     return Data(name, x, y, kept, _digest(x, y, kept))
+
+
+def hold(data: Data) -> None:
+    """Refuse arrays that no method could learn from, whoever made them.
+
+    Equal features, equal samples and uneven classes are legal.
+
+    Raises:
+        DataError: with what is wrong.
+    """
+    x, y = data.x, data.y
+    if len(x) != len(y) or len(x) < 2:
+        raise DataError(f"{len(x)} samples and {len(y)} labels, wanted two or more of both")
+    if x.ndim < 2 or x.dtype.kind not in "fiub" or 0 in x.shape:
+        raise DataError(f"samples of shape {x.shape} and {x.dtype}, wanted a row of numbers each")
+    if not all(abs(float(end)) <= LARGEST_VALUE for end in (x.min(), x.max())):
+        raise DataError(f"a value is not finite or beyond {LARGEST_VALUE:g}")
+    if y.dtype.kind not in "iu" or y.min() < (0 if y.ndim == 1 else -1):
+        raise DataError(f"labels of {y.dtype} from {y.min()}, wanted classes from 0")
+    if y.ndim == 1 and y.min() == y.max():
+        raise DataError(f"all {len(y)} samples are of class {y[0]}, wanted two classes or more")
+    for name, part in ((name, part) for name, parts in data.splits.items() for part in parts):
+        if len(part) == 0 or part.min() < 0 or part.max() >= len(y):
+            raise DataError(f"the split {name!r} names no sample, or one beyond {len(y) - 1}")
 
 
 def _digest(x: np.ndarray, y: np.ndarray, splits: Mapping[str, Sequence[np.ndarray]]) -> str:

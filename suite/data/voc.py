@@ -113,7 +113,9 @@ def _pixels(where: str, content: bytes) -> UInt8[np.ndarray, "3 h w"]:
             left, top = (width - SIDE) // 2, (height - SIDE) // 2
             scaled = image.convert("RGB").resize((width, height), reader.Resampling.BILINEAR)
             middle = scaled.crop((left, top, left + SIDE, top + SIDE))
-    except (OSError, SyntaxError, ValueError) as e:
+    except DataError:
+        raise
+    except Exception as e:  # Pillow raises of hostile bytes whatever its parts do
         raise DataError(f"{where}: no whole JPEG file ({e})") from e
     return np.asarray(middle, dtype=np.uint8).transpose(2, 0, 1)
 

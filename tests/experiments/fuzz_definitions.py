@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import inspect
 import io
 import json
 import os
@@ -33,9 +34,21 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from tomllib import _parser
 from typing import Any
 
-from claimbench.suite import claim_commands, provenance
+from claimbench.suite import (
+    arguments,
+    checking,
+    claim_commands,
+    definitions,
+    plain,
+    positions,
+    provenance,
+    registry,
+)
+from claimbench.suite import cells as cell_lists
 from claimbench.suite.cells import cells
 from claimbench.suite.checking import check
 from claimbench.suite.definitions import Claim, tier_names
@@ -48,6 +61,8 @@ SLOW_S = 2.0  # processor time
 HANGS_S = 120  # wall time, after which a file counts as never answered
 OF_A_SEED = 10_000  # files
 SHOWN = ("files", "accepted", "raised", "slower_than_2_s", "slowest_cpu_s", "wall_s")
+WATCHED = (arguments, cell_lists, checking, definitions, plain, positions, registry, _parser)
+"""Modules whose branches lead `--atheris`."""
 NOWHERE = Path("/nonexistent")
 
 
@@ -206,17 +221,17 @@ def _content(found: Sequence[Tally], started: str, load: float, began: float) ->
 
 def led_by_coverage(seconds: int) -> None:
     """Draw files by libFuzzer until one raises or the time is over."""
-    import tempfile
-
     import atheris
 
-    with atheris.instrument_imports(include=["claimbench.suite", "tomllib"]):
-        import claimbench.suite.checking  # noqa: F401
+    for module in WATCHED:
+        for function in vars(module).values():
+            if inspect.isfunction(function) and function.__module__ == module.__name__:
+                atheris.instrument_func(function)
 
     def one(content: bytes) -> None:
         answered("toy", content)
 
-    with tempfile.TemporaryDirectory() as corpus:
+    with TemporaryDirectory() as corpus:
         for place, seed in enumerate(set(SEEDS)):
             (Path(corpus) / f"{place}.toml").write_bytes(seed)
         atheris.Setup([sys.argv[0], corpus, f"-max_total_time={seconds}", "-max_len=8192"], one)

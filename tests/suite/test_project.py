@@ -30,7 +30,7 @@ def test_folders_of_kept_records_are_those_of_the_repository(tmp_path: Path) -> 
     [
         ('records = "kept"', "records is 'kept', wanted a list of folders"),
         ("records = [1]", r"records is \[1\], wanted a list"),
-        ('records = ["gone"]', "gone, which is no folder"),
+        ('records = ["gone"]', "gone, which is no folder of the repository"),
     ],
 )
 def test_anything_else_is_one_clear_error(tmp_path: Path, text: str, wanted: str) -> None:
