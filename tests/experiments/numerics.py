@@ -158,10 +158,15 @@ def _value(
 
 
 def _relative(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Where the truth is 0, so must be what is found."""
+    """To the entry, but to no less than a hundredth of what the diagonal makes of it.
+
+    The NTK of one hidden layer goes through 0; where the diagonal is 0, all must be.
+    """
+    root = np.sqrt(np.abs(np.diagonal(truth, axis1=-2, axis2=-1)))
+    scale = np.maximum(np.abs(truth), 0.01 * root[..., :, None] * root[..., None, :])
     off = np.abs(found - truth)
-    relative = np.divide(off, np.abs(truth), out=np.zeros_like(off), where=truth != 0)
-    return np.where((truth == 0) & (found != 0), np.inf, relative).astype(np.float64)
+    relative = np.divide(off, scale, out=np.zeros_like(off), where=scale > 0)
+    return np.where((scale == 0) & (off > 0), np.inf, relative).astype(np.float64)
 
 
 def _shown(errors: np.ndarray) -> list[float]:
