@@ -48,6 +48,12 @@ def loops(x: np.ndarray) -> np.ndarray:
         pass
 
 
+def beats(x: np.ndarray) -> np.ndarray:
+    """An endless loop that can be seen from outside."""
+    _beat()
+    return 2 * x
+
+
 def stays_behind(x: np.ndarray) -> np.ndarray:
     """A process that outlives the worker, in a session of its own."""
     if os.fork() == 0:
@@ -168,6 +174,7 @@ def _validate(x: Any) -> None:
         aborts,
         leaves,
         loops,
+        beats,
         stays_behind,
         forks,
         hoards,
