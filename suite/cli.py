@@ -75,6 +75,10 @@ Data = Annotated[
 ]
 Backend = Annotated[str | None, typer.Option(help="Run every kernel on this backend.")]
 AsvResults = Annotated[Path, typer.Option(help="Folder of asv's results.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="tcp://host:port of dask, or slurm:workers=N,..."),
+]
 RESULTS, ASV_RESULTS, HTML = Path("results"), Path(".asv/results"), Path("html")
 
 
@@ -124,7 +128,8 @@ def run(
     method: Annotated[str | None, typer.Option(help="Run this method only.")] = None,
     backend: Backend = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where.")] = DeviceChoice.auto,
-    jobs: Annotated[int, typer.Option(min=1, help="Trials to run at the same time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes of this machine to run it.")] = 1,
+    scheduler: Scheduler = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Use no earlier record.")] = False,
     results: Results = RESULTS,
     data: Data = None,
@@ -140,6 +145,7 @@ def run(
         backend=backend,
         device=device.value,
         jobs=jobs,
+        scheduler=scheduler,
         fresh=fresh,
         results=results,
         data=data,
@@ -351,6 +357,8 @@ _EXIT_CODES = {
     "NoBackend": 4,
     "OSError": 4,
     "PluginError": 4,
+    "PoolError": 4,
     "RecordError": 4,
+    "StoreError": 4,
 }
 """By name of the exception: importing their modules here would slow every start."""

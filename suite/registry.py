@@ -48,6 +48,7 @@ class Entry(Generic[R]):
         libraries: distributions whose version may change what a baseline reaches.
         baseline: the commit under test cannot change what this reaches, so that its records are
             kept and used again.
+        tiled: it computes a Gram matrix large enough that workers may share its tiles.
         version: raised by hand when the function's code changes what it reaches.
     """
 
@@ -56,6 +57,7 @@ class Entry(Generic[R]):
     needs: Needs | Callable[[Mapping[str, Any]], Needs] = ()
     libraries: tuple[str, ...] = ()
     baseline: bool = False
+    tiled: bool = False
     version: int = 1
 
     def needed(self, call: Call) -> Needs:

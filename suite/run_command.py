@@ -6,6 +6,7 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -36,6 +37,10 @@ from .rules import Outcome
 from .runner import Settings
 from .solving import untrusted
 from .verdicts import Verdict, judge
+from .workers import Pool, asked, open_pool
+
+GRAMS = "grams"
+"""Folder beside the records, of Gram matrices that took long."""
 
 
 def run_claims(
@@ -46,6 +51,7 @@ def run_claims(
     backend: str | None,
     device: str,
     jobs: int,
+    scheduler: str | None,
     fresh: bool,
     results: Path,
     data: Path | None,
@@ -53,17 +59,22 @@ def run_claims(
     open_report: bool,
 ) -> int:
     use_mirror(data)
-    asked = load_claims(names) if names else followed_claims()
-    chosen = _with_tier(asked, tier, named=bool(names))
+    claims = load_claims(names) if names else followed_claims()
+    chosen = _with_tier(claims, tier, named=bool(names))
     wanted = [cell for claim in chosen for cell in cells(claim, tier, only=method)]
     if not wanted:
         labels = sorted({label for claim in chosen for label in claim.methods_of(tier)})
         raise DefinitionError(unknown("method", method, labels))
     _require_data(wanted)
-    settings = Settings(runner.resolve_device(device), backend, fresh)
     try:
-        with stopping.on_signals(), locks.held(results, "--results"):
-            verdicts, measured = _run(chosen, wanted, tier, settings, jobs, results)
+        with (
+            stopping.on_signals(),
+            locks.held(results, "--results"),
+            closing(open_pool(jobs, scheduler, device)) as pool,
+        ):
+            where = asked(pool, runner.resolve_device, device)
+            settings = Settings(where, backend, fresh, results / GRAMS)
+            verdicts, measured = _run(chosen, wanted, tier, settings, pool, results)
     except stopping.Stopped as e:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return e.exit_code
@@ -83,7 +94,7 @@ def _run(
     wanted: Sequence[Cell],
     tier: TierName,
     settings: Settings,
-    jobs: int,
+    pool: Pool,
     results: Path,
 ) -> tuple[list[Verdict], list[Record]]:
     """Measure what is missing, each record on the disk before the next; judge, and remember it."""
@@ -95,7 +106,9 @@ def _run(
     for record in plan.reused:
         records.append(record, path)
     made = []
-    with progress(console, plan) as step, closing(runner.run(plan.todo, settings, jobs)) as pairs:
+    tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    running = runner.run(plan.todo, settings, pool, tell)
+    with progress(console, plan) as step, closing(running) as pairs:
         for cell, record in pairs:
             records.append(record, path)
             made.append(record)

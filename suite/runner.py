@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 from claimbench.kernels import NoBackend, backends_used, using
 
@@ -17,12 +18,14 @@ from . import provenance
 from .cells import Cell
 from .data import DataError, load
 from .evaluation import Score, Trial
+from .gram import Workplace, working
 from .records import Measured, Provenance, Record
 from .registry import MissingExtra, load_plugins
 from .vocabulary import method, protocol
+from .workers import Policy, Pool, WorkerLost, schedule
 
-LOSSES = 3
-"""Times that workers may be killed before a trial is measured; then it is not by chance."""
+LOST = Policy(attempts=5)
+"""A trial takes long, and what kills its worker so often is not chance."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,13 @@ class Settings:
         device: `cpu` or `cuda`.
         backend: the one that every kernel must run on; any that fits where `None`.
         fresh: measure also what an earlier record of the same code already tells.
+        grams: folder for Gram matrices that take long; a temporary one where it is `None`.
     """
 
     device: str = "cpu"
     backend: str | None = None
     fresh: bool = False
+    grams: Path | None = None
 
 
 @dataclass
@@ -143,41 +148,40 @@ def _require_extras(todo: Sequence[Cell]) -> None:
 
 
 def run(
-    todo: Sequence[Cell], settings: Settings, jobs: int = 1
+    todo: Sequence[Cell],
+    settings: Settings,
+    pool: Pool | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Generator[tuple[Cell, Record], None, None]:
-    """Run cells, trial by trial, and give each record as it is made."""
-    groups = [list(group) for _, group in groupby(todo, _trial_of)]
-    if jobs == 1:
-        for group in groups:
-            for cell in group:
-                yield cell, measure(cell, settings)
-    else:
-        yield from _in_processes(groups, settings, jobs)
+    """Run cells and give each record as it is made.
+
+    Workers share out the trials. Where there are fewer trials than workers, methods that cut their
+    work into tiles come last and one by one, and the workers share the tiles of each.
+
+    Args:
+        pool: the workers; this process, cell by cell, where it is left out.
+        tell: is given the plans of Gram matrices that this process computes.
+
+    Raises:
+        PoolError: if the workers cannot do it.
+    """
+    pool = pool or Pool()
+    last = _one_by_one(todo, pool)
+    others = [cell for cell in todo if not any(cell is each for each in last)]
+    groups = (list(group) for _, group in groupby(others, _trial_of))
+    for _, records in schedule((TrialTask(g, settings, pool) for g in groups), pool, LOST):
+        yield from records
+    with working(Workplace(pool, settings.grams, tell)):
+        for cell in last:
+            yield cell, measure(cell, settings)
 
 
-def _in_processes(
-    groups: Sequence[list[Cell]], settings: Settings, jobs: int
-) -> Iterator[tuple[Cell, Record]]:
-    """In processes side by side; what is lost with one that is killed is measured again."""
-    from joblib import Parallel, delayed
-
-    left = dict(enumerate(groups))
-    lost = 0
-    while left:
-        tasks = [delayed(_measure_all)(place, group, settings) for place, group in left.items()]
-        try:
-            for place, pairs in Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks):
-                del left[place]
-                lost = 0
-                yield from pairs
-        except BrokenProcessPool:
-            lost += 1
-            if lost == LOSSES:
-                raise ChildProcessError(
-                    f"worker processes were killed {lost} times, and nothing was measured in "
-                    f"between; next is {next(iter(left.values()))[0]}. If memory is short, the "
-                    "same command goes on with fewer --jobs"
-                ) from None
+def _one_by_one(todo: Sequence[Cell], pool: Pool) -> list[Cell]:
+    """Those that this process runs itself, all its workers busy with the tiles of one."""
+    if pool.workers == 1 and not pool.remote:
+        return list(todo)
+    few = len({_trial_of(cell) for cell in todo}) < pool.workers
+    return [cell for cell in todo if few and cell.entry.tiled]
 
 
 def _trial_of(cell: Cell) -> tuple[str, str, str, int]:
@@ -185,12 +189,46 @@ def _trial_of(cell: Cell) -> tuple[str, str, str, int]:
     return cell.claim.id, cell.data, cell.protocol, cell.trial
 
 
-def _measure_all(
-    place: int, group: list[Cell], settings: Settings
-) -> tuple[int, list[tuple[Cell, Record]]]:
+Pairs = list[tuple[Cell, Record]]
+
+
+@dataclass(frozen=True, eq=False)
+class TrialTask:
+    """Cells of one trial, for a worker."""
+
+    cells: list[Cell]
+    settings: Settings
+    pool: Pool
+
+    @property
+    def call(self) -> tuple[Callable[..., Pairs], tuple[Any, ...]]:
+        # Folders of this machine mean nothing on another one.
+        settings = replace(self.settings, grams=None) if self.pool.remote else self.settings
+        return _measure_all, (self.cells, settings)
+
+    def check(self, answer: Pairs) -> None:
+        """Another machine must run this code; then what it measured is of this commit."""
+        if not self.pool.remote:
+            return
+        for place, (cell, record) in enumerate(answer):
+            made = record.provenance
+            if made.code != code_of(cell):
+                raise WorkerLost(f"{made.machine['host']} runs other code than this", "")
+            here = made.model_copy(update={"commit": provenance.commit()})
+            answer[place] = cell, record.model_copy(update={"provenance": here})
+
+    def parts(self) -> list[TrialTask]:
+        return [replace(self, cells=[cell]) for cell in self.cells] if len(self.cells) > 1 else []
+
+    def __str__(self) -> str:
+        return str(self.cells[0])
+
+
+def _measure_all(group: list[Cell], settings: Settings) -> Pairs:
     """In a worker process, which has registered nothing that plug-ins bring."""
     load_plugins()
-    return place, [(cell, measure(cell, settings)) for cell in group]
+    with working(Workplace(folder=settings.grams)):
+        return [(cell, measure(cell, settings)) for cell in group]
 
 
 def measure(cell: Cell, settings: Settings) -> Record:

@@ -43,7 +43,7 @@ class Ridge:
     groups: int = 0
 
 
-@method(axes=AXES)
+@method(axes=AXES, tiled=True)
 def cntk_regression(
     trial: Trial,
     *,
@@ -76,7 +76,7 @@ def cntk_regression(
     yield from _scores(trial, function, train, test, Ridge(ridge, unit_diagonal, groups))
 
 
-@method(axes=AXES)
+@method(axes=AXES, tiled=True)
 def patch_cntk_regression(
     trial: Trial,
     *,

@@ -125,7 +125,7 @@ class Processes(_Translated):
 
     def __init__(self, count: int, device: str = "cpu"):
         self._count = count
-        self._started_any = False
+        self._last: Any = None
         self._gpus = _gpus() if device == "cuda" else []
 
     @property
@@ -145,14 +145,14 @@ class Processes(_Translated):
     def _executor(self) -> Any:
         from joblib.externals.loky import get_reusable_executor
 
-        self._started_any = True
-        return get_reusable_executor(
+        self._last = get_reusable_executor(
             max_workers=self._count,
             timeout=600,
             initializer=_begin,
             initargs=(self._gpus,),
             env=thread_limits(max(1, provenance.threads() // self._count)),
         )
+        return self._last
 
     def _translated(self, error: BaseException) -> BaseException:
         if isinstance(error, BrokenExecutor):
@@ -161,8 +161,8 @@ class Processes(_Translated):
         return super()._translated(error)
 
     def close(self) -> None:
-        if self._started_any:
-            self._executor().shutdown(wait=True, kill_workers=True)
+        if self._last is not None:
+            self._last.shutdown(wait=True, kill_workers=True)
 
     def __str__(self) -> str:
         return f"{self._count} processes of this machine"

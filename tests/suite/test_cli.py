@@ -138,7 +138,7 @@ def test_a_second_writer_is_told_of_the_first_and_writes_nothing(tmp_path: Path)
         after = {path: path.read_bytes() for path in (tmp_path / "results").iterdir()}
     for done, option in ((run, "--results"), (merge, "--out")):
         assert (done.returncode, done.stdout) == (4, "")
-        assert done.stderr.startswith("claimbench: results is in use: `claimbench ")
+        assert done.stderr.startswith("claimbench: results is in use: `claimbench")
         assert f"(process {os.getpid()} on " in done.stderr
         assert f"choose another folder with {option}\n" in done.stderr
         assert done.stderr.count("\n") == 1

@@ -14,6 +14,7 @@ from claimbench.suite.records import Record
 from claimbench.suite.registry import MissingExtra
 from claimbench.suite.runner import Settings
 from claimbench.suite.verdicts import judge
+from claimbench.suite.workers import open_pool
 
 from . import toys
 
@@ -179,6 +180,8 @@ def test_trials_may_run_at_the_same_time() -> None:
     }
     claim = toys.claim(methods=methods)
     todo = cells(claim, "smoke")
-    pairs = list(runner.run(todo, Settings(), jobs=2))
+    pool = open_pool(2)
+    pairs = list(runner.run(todo, Settings(), pool))
+    pool.close()
     assert {cell.digest for cell, _ in pairs} == {cell.digest for cell in todo}
     assert not any(record.error for _, record in pairs)
