@@ -24,6 +24,8 @@ from .registry import load_plugins, unknown
 ENDED = "ENDED"
 """The fault of a finding that says why there are no others: no result is wrong, there is none."""
 
+MOST_KERNELS = 1000
+
 OUT_OF_MEMORY = "MemoryError", "can't allocate memory", "Cannot allocate memory"
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]
@@ -60,7 +62,7 @@ class Backends(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
     kernel: Name
-    backends: list[Name]
+    backends: Annotated[list[Name], Field(max_length=100)]
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def _listed(check: Check) -> tuple[dict[str, list[str]], str]:
         for content in check.ask(do="list"):
             told = Backends.model_validate(content)
             known[told.kernel] = list(dict.fromkeys(known.get(told.kernel, []) + told.backends))
+            if len(known) > MOST_KERNELS:
+                raise Ended(f"named more than {MOST_KERNELS} kernels")
     except ValidationError:
         return known, "named backends in a form that is not that of names"
     except Ended as ended:

@@ -43,7 +43,12 @@ OPEN_FILES = 512
 FILE_BYTES = 2**30
 PROCESSES = 4096  # threads count; of everything inside the namespace together
 ANSWER_BYTES = 2**24  # of all lines of a worker
-LONGEST_SAID = 200  # characters of its last line on stderr
+LONGEST_SAID = 500  # characters of an error, or of its last line on stderr
+
+CONTENTS: dict[str, type] = {
+    "without": str, "answer": object, "error": str, "done": type(None), "status": int,
+}  # fmt: skip
+"""What a line of each kind holds: what is not granted, an answer, its failure, its end, and how."""
 
 # From linux/sched.h and linux/prctl.h.
 NAMESPACES = {"user": 0x10000000, "network": 0x40000000, "pid": 0x20000000, "ipc": 0x08000000}
@@ -162,7 +167,7 @@ def _answers(
         elif kind == "without":
             tell(content)
         elif kind == "error":
-            raise Ended(inert(content).partition("\n")[0])
+            raise Ended(content.partition("\n")[0][:LONGEST_SAID])
         elif kind == "done":
             done = True
         elif kind == "status":
@@ -173,18 +178,18 @@ def _answers(
 
 
 def _parsed(line: bytes, token: str) -> tuple[str, Any]:
-    try:
+    """Kind and content of a line; whoever knows the token may still write anything."""
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
         content = json.loads(line)
-        if content["token"] == token:
-            return content["kind"], content["content"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass
+        if content["token"] == token and content["kind"] in CONTENTS:
+            kind, content = content["kind"], content["content"]
+            if isinstance(content, CONTENTS[kind]):
+                return kind, inert(content) if isinstance(content, str) else content
     raise Ended("something other than its answers was written to where they go")
 
 
-def _manner(status: int, limits: Limits) -> str:
-    """How a process ended, from the status that `wait` gives."""
-    code = os.waitstatus_to_exitcode(status)
+def _manner(code: int, limits: Limits) -> str:
+    """How a process ended: with a code, or by a signal, which is a negative one."""
     if code >= 0:
         return f"left with exit code {code}"
     if -code == signal.SIGXCPU:
@@ -255,7 +260,7 @@ def main() -> None:
         _become(plan, text)
     while (ended := os.wait())[0] != worker:
         pass  # an orphan, which the first process of a namespace has to bury
-    say("status", ended[1])
+    say("status", os.waitstatus_to_exitcode(ended[1]))
     os._exit(0)
 
 

@@ -20,6 +20,7 @@ import pytest
 from pydantic import ValidationError
 
 from claimbench.kernels.checks import Finding
+from claimbench.suite import isolation
 from claimbench.suite.definitions import DefinitionError
 from claimbench.suite.isolated_checks import ENDED, Answer, Check, check_isolated
 from claimbench.suite.isolation import Ended, Limits, answers, environment
@@ -221,6 +222,33 @@ def test_an_answer_of_another_form_is_none(change: dict[str, Any]) -> None:
     Answer.model_validate(GOOD)
     with pytest.raises(ValidationError):
         Answer.model_validate(GOOD | change)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"[" * 100_000,
+        b'"token"',
+        b'{"token": "other", "kind": "done", "content": null}',
+        b'{"token": "t", "kind": "done", "content": 1}',
+        b'{"token": "t", "kind": [], "content": 1}',
+        b'{"token": "t", "kind": "status", "content": "0"}',
+        b'{"token": "t", "kind": "status", "content": ' + b"9" * 5000 + b"}",
+        b'{"token": "t", "kind": "error", "content": {}}',
+        b"\xff",
+    ],
+)
+def test_a_line_of_another_form_ends_the_check(line: bytes) -> None:
+    with pytest.raises(Ended, match="something other than its answers"):
+        list(isolation._answers([line], "t", LIMITS, print))
+
+
+@pytest.mark.parametrize("status", [-1, -999, 2**70, -(2**70), 0])
+def test_a_status_that_no_process_has_is_no_crash_of_ours(status: int) -> None:
+    line = json.dumps({"token": "t", "kind": "status", "content": status}).encode()
+    with pytest.raises(Ended):
+        list(isolation._answers([line], "t", LIMITS, print))
 
 
 def test_text_cannot_steer_a_terminal() -> None:
