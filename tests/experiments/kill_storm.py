@@ -1,6 +1,6 @@
 """Commands killed at random moments and repeated: is what comes out what would have come out?
 
-    python -m tests.experiments.kill_storm docs/measured/kill-storm.json [STORMS [SEED [toy]]]
+    python -m tests.experiments.kill_storm docs/measured/kill-storm.json [STORMS [SEED [short]]]
 
 A storm starts `claimbench run` in an empty folder, or `claimbench report` over an older report, in
 a process group of its own, kills it (SIGKILL) once or more, and repeats the command until it ends
@@ -13,7 +13,8 @@ is there then is compared with what an undisturbed command leaves:
 - nothing else lies in the folder, and every line that was whole at a kill is still there.
 
 Processes are forked from one that has imported everything, so that a storm costs little more than
-what it measures; `toy` takes a claim of a few cells that cost nothing.
+what it measures. One storm in `PUBLISHED` takes published claims at their smoke tier, the others
+small ones of many short cells; `short` takes very small ones, without worker processes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import sys
@@ -31,6 +33,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,8 +50,10 @@ from claimbench.suite.definitions import Claim
 from ..suite import toys
 
 CLAIMS = ("arora2020_cntk_beats_resnet", "arora2020_ntk_beats_forests")
+PUBLISHED = 8
 VOLATILE = {"seconds": 0.0, "cpu_seconds": 0.0}
 VOLATILE_PROVENANCE = {"started": "2026-01-01T00:00:00.000+00:00", "load": 0.0}
+LATE = ("joblib", "scipy.stats", "sklearn.datasets", "sklearn.model_selection", "sklearn.svm")
 AGAIN = 0.25  # how often a command that goes on is killed, too
 HUNG_S = 300.0
 KILLED = -signal.SIGKILL
@@ -89,19 +94,19 @@ class Undisturbed:
 class Field:
     """Where storms take place: claims, a folder for all that is written, and chance."""
 
-    def __init__(self, claims: Sequence[Claim], folder: Path, seed: int):
-        self.claims, self.folder, self.chance = claims, folder, random.Random(seed)
-        run_command.load_claims = lambda names: list(claims)  # type: ignore[assignment]
-        report_command.followed_claims = lambda: list(claims)  # type: ignore[assignment]
-        # Pages with places for figures and no figures: to draw them takes most of a report's time.
-        charts.draw = lambda figure, prefix: None  # type: ignore[assignment]
+    def __init__(
+        self, claims: Sequence[Claim], folder: Path, chance: random.Random, jobs: Sequence[int]
+    ):
+        self.claims, self.folder, self.chance = claims, fresh(folder), chance
         self._import()
-        self.usual = self._undisturbed()
+        self.usual = self._undisturbed(jobs)
 
     # Commands
 
     def _import(self) -> None:
         """What a run imports when it first needs it, all processes are to find imported."""
+        for name in LATE:
+            import_module(name)
         for cell in {c.method: c for claim in self.claims for c in cells(claim, "smoke")}.values():
             if not cell.entry.baseline:
                 runner.measure(cell, runner.Settings())
@@ -116,6 +121,10 @@ class Field:
             log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(log, 1), os.dup2(log, 2)
             sys.argv = ["claimbench", *arguments]
+            run_command.load_claims = lambda names: list(self.claims)  # type: ignore[assignment]
+            report_command.followed_claims = lambda: list(self.claims)  # type: ignore[assignment]
+            # Pages without figures: to draw them takes most of a report's time.
+            charts.draw = lambda figure, prefix: None  # type: ignore[assignment]
             if arm:
                 arm()
             cli.main()
@@ -126,11 +135,11 @@ class Field:
             os._exit(99)
 
     def run(self, folder: Path, jobs: int) -> list[str]:
-        return ["run", *(claim.id for claim in self.claims), "--jobs", str(jobs)]
+        return ["run", *(claim.id for claim in self.claims), "--jobs", str(jobs), "--device", "cpu"]
 
-    def _undisturbed(self) -> Undisturbed:
+    def _undisturbed(self, all_jobs: Sequence[int]) -> Undisturbed:
         took, code = {}, 0
-        for jobs in (1, 2) if self.claims[0].id in CLAIMS else (1,):
+        for jobs in all_jobs:
             home = fresh(self.folder / f"undisturbed-{jobs}")
             began = time.monotonic()
             code = wait(self.start(home, self.run(home, jobs)))
@@ -160,13 +169,21 @@ class Field:
         assert wait(self.start(shown, ["report"])) == 0, (shown / "log").read_text()
         return digests(shown / "html")
 
+    def described(self) -> dict[str, Any]:
+        return {
+            "claims": [claim.id for claim in self.claims],
+            "cells": len(self.usual.records),
+            "run_s_by_jobs": {jobs: round(s, 2) for jobs, s in self.usual.run_s.items()},
+            "report_s": round(self.usual.report_s, 2),
+        }
+
     # Storms
 
     def storm(self, kind: str, told: Told, show: bool) -> None:
         """Kill, repeat, compare; counts what it sees."""
         home = fresh(self.folder / "storm")
         arguments, arms, length = self._kind(kind, home)
-        before = kills = 0
+        kills, before = 0, self._workers_killed
         whole: dict[Path, bytes] = {}
         while True:
             strike = not kills or self.chance.random() < AGAIN
@@ -218,9 +235,7 @@ class Field:
     def _watch(self, pid: int, kind: str, length: float | None) -> float:
         """The exit code of a command, which is killed within its usual length if that is given."""
         if length is not None:
-            moment = time.monotonic() + self.chance.uniform(0, length)
-            while time.monotonic() < moment and not over(pid):
-                time.sleep(0.002)
+            over(pid, self.chance.uniform(0, length))
             if "workers" in kind:
                 self._workers_killed += kill_workers(pid)
             else:
@@ -279,18 +294,19 @@ def span(count: int) -> range:
     return range(1, count + 1)
 
 
-def over(pid: int) -> bool:
-    return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+def over(pid: int, seconds: float) -> bool:
+    """Whether a process has ended within some time."""
+    handle = os.pidfd_open(pid)
+    try:
+        return bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)
 
 
 def wait(pid: int) -> float:
     """The exit code of a process; `HUNG_S`, as a float, where it does not end."""
-    end = time.monotonic() + HUNG_S
-    while time.monotonic() < end:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.002)
+    if over(pid, HUNG_S):
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return HUNG_S
@@ -357,8 +373,8 @@ def unfinished(home: Path) -> list[Path]:
 
 
 SHARES = {
-    "run, in one process": 0.45,
-    "run, in two processes": 0.15,
+    "run, in one process": 0.5,
+    "run, in two processes": 0.1,
     "run, workers alone": 0.05,
     "run, in a line": 0.1,
     "run, before a line is kept": 0.05,
@@ -369,37 +385,37 @@ SHARES = {
 """Kinds of storms, and how many of all are of each."""
 
 
-def main(target: str, storms: str = "200", seed: str = "1", toy: str = "") -> None:
-    claims = [toys.claim()] if toy else load_claims(CLAIMS)
-    shares = {kind: s for kind, s in SHARES.items() if not toy or not needs_workers(kind)}
+def main(target: str, storms: str = "200", seed: str = "1", short: str = "") -> None:
+    shares = {kind: s for kind, s in SHARES.items() if not short or not needs_workers(kind)}
     kinds = [kind for kind, share in shares.items() for _ in range(round(int(storms) * share) or 1)]
-    began, load = provenance.now(), os.getloadavg()[0]
+    began, load, commit = provenance.now(), os.getloadavg()[0], provenance.commit()
     told = {kind: Told() for kind in shares}
+    chance = random.Random(int(seed))
+    chance.shuffle(kinds)
     with TemporaryDirectory() as folder:
-        field_ = Field(claims, Path(folder), int(seed))
-        field_.chance.shuffle(kinds)
+        os.chdir(folder)  # no repository: what all processes there take for the commit is the same
+        provenance.commit.cache_clear()
+        jobs = (1,) if short else (1, 2)
+        fields = [Field(small(trials=2 if short else 8), Path(folder, "small"), chance, jobs)]
+        if not short:
+            fields.append(Field(load_claims(CLAIMS), Path(folder, "published"), chance, jobs))
         for place, kind in enumerate(kinds):
-            field_.storm(kind, told[kind], show=place % 10 == 0)
+            where = fields[-1 if place % PUBLISHED == 0 else 0]
+            where.storm(kind, told[kind], show=place % 10 == 0)
             print(f"[{place + 1}/{len(kinds)}] {kind}", file=sys.stderr, flush=True)
-        usual = field_.usual
     counts = sum((Counter(numbers(kind)) for kind in told.values()), Counter())
     spent = os.times()
     content = {
         "schema_version": 1,
         "experiment": "commands killed at random moments and repeated",
-        "commit": provenance.commit(),
+        "commit": commit,
         "started": began,
         "finished": provenance.now(),
         "machine": provenance.machine(),
         "threads": provenance.threads(),
         "load": (load, os.getloadavg()[0]),
         "seed": int(seed),
-        "claims": [claim.id for claim in claims],
-        "cells": len(usual.records),
-        "undisturbed_s": {
-            **{f"run, {jobs} jobs": round(s, 2) for jobs, s in usual.run_s.items()},
-            "report": round(usual.report_s, 2),
-        },
+        "undisturbed": [where.described() for where in fields],
         "cpu_s": round(spent.user + spent.system + spent.children_user + spent.children_system),
         "not_compared": [*VOLATILE, *(f"provenance.{name}" for name in VOLATILE_PROVENANCE)],
         "all": {name: counts[name] for name in numbers(Told())},
@@ -408,6 +424,19 @@ def main(target: str, storms: str = "200", seed: str = "1", toy: str = "") -> No
     }
     Path(target).write_text(json.dumps(content, indent=1) + "\n")
     print(json.dumps(content["all"], indent=1))
+
+
+def small(trials: int) -> list[Claim]:
+    """Two claims of many cells, each of which takes a hundredth of a second."""
+    methods = {"level": {"linear_svm": {"c": [1.0]}}, "rival": {"linear_svm": {"c": [0.01]}}}
+    smoke = {"protocols": ["split"], "trials": trials, "seconds": 1.0}
+    return [
+        Claim.model_validate(
+            toys.tables(methods=methods, tiers={"smoke": {"data": [data], **smoke}})
+            | {"id": f"small_{data}"}
+        )
+        for data in ("iris", "wine")
+    ]
 
 
 def numbers(told: Told) -> dict[str, int]:
