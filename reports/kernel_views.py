@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from claimbench.kernels import KERNELS
 from claimbench.suite.definitions import Claim, TierName
 
-from . import bench_records, figures, kernel_figures, kernel_uses, tables, words
+from . import bench_records, figures, kernel_figures, kernel_numerics, kernel_uses, tables, words
 from .bench_records import Compared
-from .figures import Figure, History, Panel, Point
+from .figures import Figure, History, Panel, Point, Sizes
 from .history import Commit, Timing
+from .kernel_numerics import NumericsRecord
 from .tables import Cell, Table
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class KernelPage:
         uses: the claims that stand on it, shape by shape.
         benches: of `kernels bench`, one for each machine, device and number of threads.
         claimed: of asv, which times the claims' own shapes, one for each machine.
+        exact: errors against float64 by depth and size, and when they were measured.
         figures: times across commits.
         places: where, when and how all of that was measured.
     """
@@ -68,6 +70,7 @@ class KernelPage:
     uses: Table
     benches: tuple[Section, ...]
     claimed: tuple[Section, ...]
+    exact: tuple[str, tuple[Sizes, ...]]
     figures: tuple[Figure, ...]
     latest: Table
     across: Table
@@ -144,12 +147,14 @@ def kernel_pages(
     commits: Sequence[Commit],
     links: Mapping[str, str],
     benches: Sequence[BenchRecord] = (),
+    numerics: Sequence[NumericsRecord] = (),
 ) -> list[KernelPage]:
     """A page for each kernel that there is, that a claim stands on or that was timed.
 
     Args:
         links: from the id of a claim to its page.
         benches: records of `kernels bench`, whose peers asv does not know.
+        numerics: records of errors by depth and size.
     """
     named = {*(c.kernel for c in claims), *(t.kernel for t in timings)}
     named |= {row.kernel for bench in benches for row in bench.rows}
@@ -158,7 +163,13 @@ def kernel_pages(
         by_kernel[t.kernel].append(t)
     return [
         _page(
-            name, [c for c in claims if c.kernel == name], by_kernel[name], commits, links, benches
+            name,
+            [c for c in claims if c.kernel == name],
+            by_kernel[name],
+            commits,
+            links,
+            benches,
+            numerics,
         )
         for name in sorted(named | set(KERNELS))
     ]
@@ -175,6 +186,7 @@ def _page(
     commits: Sequence[Commit],
     links: Mapping[str, str],
     benches: Sequence[BenchRecord],
+    numerics: Sequence[NumericsRecord],
 ) -> KernelPage:
     last = _newest_timed(timings, commits)
     current = [t for t in timings if last and t.commit == last.sha]
@@ -193,6 +205,7 @@ def _page(
         uses=kernel_uses.table(users, timings, commits, compared, reached),
         benches=tuple(_benches(name, compared, shapes, hues)),
         claimed=tuple(_claimed(name, current, last, shapes, hues)),
+        exact=kernel_numerics.drawn(name, numerics),
         figures=tuple(_histories(name, timings, commits, hues)),
         latest=_latest(current, last),
         across=_across(timings, commits),

@@ -31,6 +31,7 @@ from . import (
     charts,
     compare_views,
     history,
+    kernel_numerics,
     machine_views,
     tables,
     views,
@@ -116,7 +117,8 @@ def _read(
     commits = history.commits(found, timings)
     chosen = compare_views.chosen(claims, commits, found, timings, results, compare, gated)
     benches, kept = bench_records.read(results, *also), records.baselines()
-    return views.report(claims, found, timings, commits, benches, kept, chosen)
+    numerics = kernel_numerics.read(results, *also)
+    return views.report(claims, found, timings, commits, benches, kept, chosen, numerics)
 
 
 def published_by_asv(asv_results: Path | None) -> Path | None:

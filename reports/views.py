@@ -13,6 +13,7 @@ from . import claim_views, compare_views, kernel_views, results
 from .claim_views import ClaimPage
 from .compare_views import Chosen, Comparisons
 from .history import Commit, Timing
+from .kernel_numerics import NumericsRecord
 from .kernel_views import KernelPage
 from .machine_sightings import sightings
 from .machine_views import MachinesPage, machines_page
@@ -41,12 +42,14 @@ def report(
     benches: Sequence[BenchRecord] = (),
     kept: Sequence[Record] = (),
     chosen: Chosen | None = None,
+    numerics: Sequence[NumericsRecord] = (),
 ) -> Report:
     """The whole report, from what was measured; the last of the commits is the newest.
 
     Args:
         kept: baselines that come with the suite.
         chosen: the pairs of commits that have a page; the usual ones unless given.
+        numerics: records of the kernels' errors by depth and size.
     """
     found = standings(claims, records, timings, commits, kept)
     links = {claim.id: claim_views.file_of(claim.id) for claim in claims}
@@ -57,7 +60,9 @@ def report(
     return Report(
         index=overview(found, claims, commits, benches, compared.href),
         claims=tuple(page for each in found for page in claim_views.claim_pages(each)),
-        kernels=tuple(kernel_views.kernel_pages(claims, timings, commits, links, benches)),
+        kernels=tuple(
+            kernel_views.kernel_pages(claims, timings, commits, links, benches, numerics)
+        ),
         comparisons=compared,
         machines=machines,
         results=results.as_json(found, commits),
