@@ -154,11 +154,15 @@ def cross_validated(
 
 
 def standardised(x: Float[np.ndarray, "n ..."], train: Indices) -> Float[np.ndarray, "n ..."]:
-    """Zero mean, unit variance over the training samples: of channels for images, else features."""
+    """Zero mean, unit variance over the training samples: of channels for images, else features.
+
+    What is constant there stays so, and is not divided by the rounding error of its mean.
+    """
     axes = (0, 2, 3) if x.ndim == 4 else (0,)
     mean = x[train].mean(axis=axes, keepdims=True)
     spread = x[train].std(axis=axes, keepdims=True)
-    return (x - mean) / np.where(spread > 0, spread, 1)
+    varies = (np.ptp(x[train], axis=axes, keepdims=True) > 0) & (spread > 0)
+    return (x - mean) / np.where(varies, spread, 1)
 
 
 def on_data(trial: Trial, x: np.ndarray) -> Trial:
