@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import batch_norm
 
 Init = Literal["he", "ntk"]
 
@@ -31,6 +35,36 @@ class Dense(nn.Module):
         return (x @ self.weight.mT).mul(self.factor) if self.factor != 1 else x @ self.weight.mT
 
 
+class BatchNorm(nn.Module):
+    """Batch normalisation, of nets side by side each by itself.
+
+    Training is on all samples at once: their own statistics are the ones to test with.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, width: int, members: tuple[int, ...] = ()):
+        super().__init__()
+        ones, zeros = torch.ones(*members, 1, width), torch.zeros(*members, 1, width)
+        self.weight, self.bias = nn.Parameter(ones), nn.Parameter(zeros)
+        self.register_buffer("mean", zeros.clone())
+        self.register_buffer("variance", ones.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.movedim(-2, 0)
+        normalised = batch_norm(
+            rows.flatten(1),
+            self.mean.view(-1),
+            self.variance.view(-1),
+            self.weight.flatten(),
+            self.bias.flatten(),
+            training=self.training,
+            momentum=1.0,
+        )
+        return normalised.view(rows.shape).movedim(0, -2)
+
+
 def dense_net(
     features: int,
     classes: int,
@@ -50,8 +84,23 @@ def dense_net(
     for _ in range(depth):
         layers.append(Dense(before, width, init, members))
         if normalise:
-            # Training is on all samples at once: their own statistics are the ones to test with.
-            layers.append(nn.BatchNorm1d(width, momentum=1.0))
+            layers.append(BatchNorm(width, members))
         layers.append(nn.ReLU())
         before = width
     return nn.Sequential(*layers, Dense(before, classes, init, members))
+
+
+def keep(nets: nn.Module, members: Tensor) -> None:
+    """Make nets side by side those at the given indices; one that is given twice becomes two."""
+    for layer in nets.modules():
+        for name, weight in list(layer.named_parameters(recurse=False)):
+            setattr(layer, name, nn.Parameter(weight.detach()[members]))
+        for name, statistic in list(layer.named_buffers(recurse=False)):
+            setattr(layer, name, statistic[members])
+
+
+def one_by_one(nets: nn.Module) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Each of nets side by side as a function of its inputs, [n p] to [n classes]."""
+    weights = nets.state_dict()
+    for alone in zip(*weights.values(), strict=True):
+        yield partial(functional_call, nets, dict(zip(weights, alone, strict=True)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+
+from ._dense import keep
 
 AT_ONCE = 256  # images of a forward pass without gradients
 
@@ -40,6 +42,16 @@ def seeded(seed: int, device: str) -> Iterator[None]:
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def nothing_denormal() -> Iterator[None]:
+    """In the block numbers below 1e-38 are 0: a net that has learnt all meets many, all slow."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def tensors(x: np.ndarray, y: np.ndarray, device: str) -> tuple[Tensor, Tensor]:
@@ -78,6 +90,54 @@ def descend_on_squares(net: nn.Module, x: Tensor, y: Tensor, rate: float, steps:
                 weight.sub_(slope, alpha=rate)
 
 
+def descend_side_by_side(
+    nets: nn.Module, x: Tensor, y: Tensor, rates: Tensor, epochs: int, momentum: float
+) -> Tensor:
+    """Gradient descent on cross-entropy, of each net on all of its samples at once and in place.
+
+    A net that diverges leaves the others: weights that are not numbers stay so.
+
+    Args:
+        x: inputs of the members, [members n p].
+        y: their classes, [members n].
+        rates: their learning rates, [members].
+
+    Returns:
+        Indices of the members that are left.
+    """
+    left = torch.arange(len(rates), device=x.device)
+    speeds = [torch.zeros_like(weight) for weight in nets.parameters()]
+    nets.train()
+    for _ in range(epochs):
+        each = cross_entropy(nets(x).flatten(0, 1), y.flatten(), reduction="none")
+        losses = each.view(y.shape).mean(1)
+        _step(nets, losses.sum(), speeds, rates[:, None, None], momentum)
+        stays = ~losses.isnan()
+        if not stays.all():
+            keep(nets, stays)
+            speeds = [speed[stays] for speed in speeds]
+            x, y, rates, left = x[stays], y[stays], rates[stays], left[stays]
+        if len(left) == 0:
+            break
+    nets.eval()
+    finite = [weight.isfinite().flatten(1).all(1) for weight in nets.parameters()]
+    stays = torch.stack(finite).all(0)
+    keep(nets, stays)
+    return left[stays]
+
+
+def _step(
+    nets: nn.Module, loss: Tensor, speeds: list[Tensor], rates: Tensor, momentum: float
+) -> None:
+    """The step of `torch.optim.SGD`, but at a rate for each member."""
+    weights = list(nets.parameters())
+    slopes = torch.autograd.grad(loss, weights)
+    with torch.no_grad():
+        for weight, speed, slope in zip(weights, speeds, slopes, strict=True):
+            speed.mul_(momentum).add_(slope)
+            weight.addcmul_(speed, rates, value=-1)
+
+
 def _batches(n: int, size: int) -> Sequence[Tensor]:
     """Indices of each batch; a last batch of one sample, which has no variance, is left out."""
     if n <= size:
@@ -86,13 +146,8 @@ def _batches(n: int, size: int) -> Sequence[Tensor]:
     return batches[:-1] if len(batches[-1]) == 1 else batches
 
 
-def accuracy(net: nn.Module, x: Tensor, y: Tensor) -> float:
+def accuracy(net: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> float:
     """Share of samples that a net in evaluation mode classifies right."""
     with torch.inference_mode():
         answers = [net(batch).argmax(1) for batch in torch.split(x, AT_ONCE)]
     return float((torch.cat(answers) == y).float().mean())
-
-
-def diverged(net: nn.Module) -> bool:
-    """Whether a weight is no longer a finite number."""
-    return not all(bool(torch.isfinite(weight).all()) for weight in net.parameters())

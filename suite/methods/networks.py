@@ -8,7 +8,16 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ..evaluation import Indices, Score, Trial, cross_validated, method, standardised
+from ..evaluation import (
+    Indices,
+    Part,
+    Score,
+    Trial,
+    cross_validated,
+    method,
+    select,
+    standardised,
+)
 
 _TORCH = (("torch", "torch"),)
 
@@ -128,7 +137,9 @@ def dense_network(
     """Fully connected ReLU net without biases, by gradient descent on all samples at once.
 
     Depth, rate and batch normalisation are selected by the protocol. A net whose training diverges
-    counts as one that classifies nothing right.
+    counts as one that classifies nothing right. Nets of one shape that differ in rate or samples
+    are trained side by side. Each begins at the weights that the trial's seed gives a single net
+    and reaches what that would reach, up to rounding.
 
     Args:
         init: "he", weights of variance 2 / p; "ntk", weights of variance 1 with the factor
@@ -136,38 +147,89 @@ def dense_network(
         width: units of each hidden layer.
         depths: numbers of hidden layers.
     """
-    x = trial.data.x.reshape(len(trial.data.x), -1)
     grid = [Candidate(*values) for values in product(depths, rates, batch_norm)]
-
-    def accuracy(candidate: Candidate, train: Indices, test: Indices) -> float:
-        return _dense(trial, x, candidate, train, test, init, width, epochs, momentum)
-
+    nets = DenseNets(trial, init, width, epochs, momentum)
     for part in trial.parts:
-        yield cross_validated(part, grid, accuracy)
+        yield nets.cross_validated(part, grid)
 
 
-def _dense(
-    trial: Trial,
-    x: np.ndarray,
-    candidate: Candidate,
-    train: Indices,
-    test: Indices,
-    init: Literal["he", "ntk"],
-    width: int,
-    epochs: int,
-    momentum: float,
-) -> float:
-    from ._dense import dense_net
-    from ._training import Recipe, accuracy, descend, diverged, seeded, tensors
+class Fit(NamedTuple):
+    """A candidate, the samples that train it and those that test it."""
 
-    depth, rate, normalise = candidate
-    recipe = Recipe(epochs, len(train), rate, momentum, decay=0.0, milestones=())
-    inputs, labels = tensors(x[train], trial.data.y[train], trial.device)
-    with seeded(trial.seed, trial.device):
-        net = dense_net(
-            x.shape[1], trial.data.classes, width=width, depth=depth, init=init, normalise=normalise
-        ).to(trial.device)
-        descend(net, inputs, labels, recipe)
-    if diverged(net):
-        return 0.0
-    return accuracy(net, *tensors(x[test], trial.data.y[test], trial.device))
+    candidate: Candidate
+    train: Indices
+    test: Indices
+
+    @property
+    def name(self) -> tuple[Candidate, int, int]:
+        """What tells it from others: its arrays live as long as their trial."""
+        return self.candidate, id(self.train), id(self.test)
+
+
+class DenseNets:
+    """Accuracy of dense nets by candidate, for `select`, which asks when they have been trained."""
+
+    ACTIVATIONS = 2**18
+    """Of a layer, in nets side by side. This 1 MiB stays in a core's cache; more are no faster."""
+
+    def __init__(
+        self, trial: Trial, init: Literal["he", "ntk"], width: int, epochs: int, momentum: float
+    ):
+        from ._training import tensors
+
+        rows = trial.data.x.reshape(len(trial.data.x), -1)
+        self.x, self.y = tensors(rows, trial.data.y, trial.device)
+        self.trial, self.init, self.width = trial, init, width
+        self.epochs, self.momentum = epochs, momentum
+        self._known: dict[tuple[Candidate, int, int], float] = {}
+
+    def __call__(self, candidate: Candidate, train: Indices, test: Indices) -> float:
+        return self._known[Fit(candidate, train, test).name]
+
+    def cross_validated(self, part: Part, grid: Sequence[Candidate]) -> Score:
+        """All that selects is trained first, then what was selected on all folds."""
+        if len(grid) > 1:
+            pairs = [pair for fold in part.folds for pair in fold.selection]
+            self._train([Fit(candidate, *pair) for candidate, pair in product(grid, pairs)])
+        self._train([Fit(select(f, grid, self), f.train, f.test) for f in part.folds])
+        return cross_validated(part, grid, self)
+
+    def _train(self, fits: Sequence[Fit]) -> None:
+        groups: dict[tuple[int, bool, int], list[Fit]] = {}
+        for fit in {fit.name: fit for fit in fits}.values():
+            depth, _, normalise = fit.candidate
+            groups.setdefault((depth, normalise, len(fit.train)), []).append(fit)
+        for (_, _, samples), group in groups.items():
+            at_once = max(1, self.ACTIVATIONS // (samples * self.width))
+            for start in range(0, len(group), at_once):
+                self._train_side_by_side(group[start : start + at_once])
+
+    def _train_side_by_side(self, fits: Sequence[Fit]) -> None:
+        """Fits that share depth, normalisation and number of training samples."""
+        import torch
+
+        from ._dense import dense_net, keep, one_by_one
+        from ._training import accuracy, descend_side_by_side, nothing_denormal, seeded
+
+        depth, _, normalise = fits[0].candidate
+        with seeded(self.trial.seed, self.trial.device):
+            nets = dense_net(
+                self.x.shape[1],
+                self.trial.data.classes,
+                width=self.width,
+                depth=depth,
+                init=self.init,
+                normalise=normalise,
+                members=(1,),
+            ).to(self.trial.device)
+        keep(nets, torch.zeros(len(fits), dtype=torch.int64))
+        train = np.stack([fit.train for fit in fits])
+        rates = torch.tensor([fit.candidate.rate for fit in fits], device=self.trial.device)
+        with nothing_denormal():
+            left = descend_side_by_side(
+                nets, self.x[train], self.y[train], rates, self.epochs, self.momentum
+            )
+        self._known |= {fit.name: 0.0 for fit in fits}
+        for index, net in zip(left.tolist(), one_by_one(nets), strict=True):
+            test = fits[index].test
+            self._known[fits[index].name] = accuracy(net, self.x[test], self.y[test])
