@@ -7,10 +7,11 @@ is given again in parts.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from statistics import median
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -62,27 +63,39 @@ class Policy:
 POLICY = Policy()
 
 
-@dataclass
-class _Given(Generic[T]):
-    """A task that some worker has."""
+@dataclass(eq=False)
+class _Job(Generic[T]):
+    """A task, and what became of it so far.
+
+    Attributes:
+        copies: workers that have it.
+        losses: workers that it was lost with.
+    """
 
     task: T
-    began: float
+    copies: int = 0
+    losses: int = 0
+    answered: bool = False
 
 
 @dataclass
 class _Books(Generic[T]):
-    """What is known of the tasks: by identity, since two equal ones are two."""
+    """What is known of the tasks that are on their way.
 
-    running: dict[Future[Any], _Given[T]] = field(default_factory=dict)
-    waiting: deque[T] = field(default_factory=deque)
-    losses: Counter[int] = field(default_factory=Counter)
-    answered: set[int] = field(default_factory=set)
+    Attributes:
+        running: whatever workers have, with the time when they got it; the longest away first.
+        seconds: how long the last ones took.
+    """
+
+    running: dict[Future[Any], tuple[_Job[T], float]] = field(default_factory=dict)
+    waiting: deque[_Job[T]] = field(default_factory=deque)
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=101))
 
-    def copies(self, task: T) -> int:
-        """How many workers have it."""
-        return sum(given.task is task for given in self.running.values())
+    def alone(self) -> Iterator[tuple[_Job[T], float]]:
+        """What is not answered and has one worker only, the longest away first."""
+        for job, began in self.running.values():
+            if job.copies == 1 and not job.answered:
+                yield job, began
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,42 +139,46 @@ def schedule(tasks: Iterable[T], pool: Pool, policy: Policy = POLICY) -> Iterato
     coming = iter(tasks)
     try:
         while True:
-            _hand_out(books, coming, pool)
-            _help_the_late(books, pool, policy)
-            if not books.running:
-                return
-            for future in pool.wait(set(books.running), _patience_left(books, pool, policy)):
-                given = books.running.pop(future)
-                if id(given.task) in books.answered:
+            patience = None
+            if _all_given(books, coming, pool):  # otherwise no worker is free
+                if all(job.answered for job, _ in books.running.values()):
+                    return
+                _help_the_late(books, pool, policy)
+                patience = _patience_left(books, pool, policy)
+            for future in pool.wait(set(books.running), patience):
+                job, began = books.running.pop(future)
+                job.copies -= 1
+                if job.answered:
                     continue  # its twin was faster
                 try:
                     answer = future.result()
-                    given.task.check(answer)
+                    job.task.check(answer)
                 except (WorkerLost, TooLarge) as e:
-                    _again(books, given.task, e, pool, policy)
+                    _again(books, job, e, pool, policy)
                     continue
-                books.answered.add(id(given.task))
-                books.seconds.append(pool.now() - given.began)
-                yield given.task, answer
-                if not books.copies(given.task):
-                    books.answered.discard(id(given.task))
+                job.answered = True
+                books.seconds.append(pool.now() - began)
+                yield job.task, answer
     finally:
         for future in books.running:
             future.cancel()
 
 
-def _hand_out(books: _Books[T], coming: Iterator[T], pool: Pool) -> None:
-    while len(books.running) < pool.slots:
-        task = books.waiting.popleft() if books.waiting else next(coming, None)
-        if task is None:
-            return
-        _give(books, task, pool)
+def _all_given(books: _Books[T], coming: Iterator[T], pool: Pool) -> bool:
+    """Give out what the workers can take, and whether that was the last of it."""
+    for _ in range(pool.slots - len(books.running)):
+        job = books.waiting.popleft() if books.waiting else next(map(_Job, coming), None)
+        if job is None:
+            return True
+        _give(books, job, pool)
+    return False
 
 
-def _give(books: _Books[T], task: T, pool: Pool) -> None:
+def _give(books: _Books[T], job: _Job[T], pool: Pool) -> None:
     began = pool.now()
-    function, arguments = task.call
-    books.running[pool.submit(function, *arguments)] = _Given(task, began)
+    function, arguments = job.task.call
+    books.running[pool.submit(function, *arguments)] = job, began
+    job.copies += 1
 
 
 def _help_the_late(books: _Books[T], pool: Pool, policy: Policy) -> None:
@@ -169,11 +186,10 @@ def _help_the_late(books: _Books[T], pool: Pool, policy: Policy) -> None:
     free = pool.workers - len(books.running)
     if free <= 0 or not books.seconds:
         return
-    given = sorted(books.running.values(), key=lambda each: each.began)
     deadline = pool.now() - _late_after(books, policy)
-    late = [each.task for each in given if each.began <= deadline]
-    for task in [task for task in late if books.copies(task) == 1][:free]:
-        _give(books, task, pool)
+    late = takewhile(lambda each: each[1] <= deadline, books.alone())
+    for job, _ in list(islice(late, free)):
+        _give(books, job, pool)
 
 
 def _late_after(books: _Books[T], policy: Policy) -> float:
@@ -184,31 +200,30 @@ def _patience_left(books: _Books[T], pool: Pool, policy: Policy) -> float | None
     """Seconds until some task is late that a free worker could take; `None` where none can be."""
     if len(books.running) >= pool.workers or not books.seconds:
         return None
-    alone = [given.began for given in books.running.values() if books.copies(given.task) == 1]
-    if not alone:
+    _, began = next(books.alone(), (None, None))
+    if began is None:
         return None
-    return max(min(alone) + _late_after(books, policy) - pool.now(), 0.0)
+    return max(began + _late_after(books, policy) - pool.now(), 0.0)
 
 
 def _again(
-    books: _Books[T], task: T, error: WorkerLost | TooLarge, pool: Pool, policy: Policy
+    books: _Books[T], job: _Job[T], error: WorkerLost | TooLarge, pool: Pool, policy: Policy
 ) -> None:
     """Put a task that was lost, or its parts, in front of the others."""
     if isinstance(error, WorkerLost) and error.worker:
         pool.blame(error.worker)
-    if books.copies(task):
+    if job.copies:
         return
-    books.losses[id(task)] += 1
-    count = books.losses[id(task)]
-    small = task.parts() if isinstance(error, TooLarge) or count > policy.fatal else ()
+    job.losses += 1
+    small = job.task.parts() if isinstance(error, TooLarge) or job.losses > policy.fatal else ()
     if small:
-        books.waiting.extendleft(reversed(small))
+        books.waiting.extendleft(_Job(part) for part in reversed(small))
     elif isinstance(error, TooLarge):
-        raise PoolError(f"{task} does not fit into the memory of {pool}: {error}")
-    elif count >= policy.attempts:
+        raise PoolError(f"{job.task} does not fit into the memory of {pool}: {error}")
+    elif job.losses >= policy.attempts:
         raise PoolError(
-            f"{task} was lost {count} times on {pool}, at last: {error}. Nothing that was done is "
-            "lost: the same command goes on from here"
+            f"{job.task} was lost {job.losses} times on {pool}, at last: {error}. Nothing that was "
+            "done is lost: the same command goes on from here"
         )
     else:
-        books.waiting.appendleft(task)
+        books.waiting.appendleft(job)
