@@ -67,6 +67,11 @@ class DeviceChoice(StrEnum):
     cuda = "cuda"
 
 
+class DtypeChoice(StrEnum):
+    float32 = "float32"
+    float64 = "float64"
+
+
 Claims = Annotated[list[str] | None, typer.Argument(metavar="[CLAIM]...", help="Ids of claims.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Results = Annotated[Path, typer.Option(envvar="CLAIMBENCH_RESULTS", help="Folder of the records.")]
@@ -151,6 +156,49 @@ def run(
         data=data,
         as_json=json,
         open_report=open_,
+    )
+
+
+@app.command()
+def gram(
+    name: Annotated[str, typer.Argument(metavar="DATA", help="A data set.")],
+    kernel: Annotated[str, typer.Option(help="The kernel.")] = "cntk_gram",
+    with_: Annotated[
+        str, typer.Option("--with", help="Its arguments as TOML: depths = [5, 8], windows = [0].")
+    ] = "",
+    samples: Annotated[int | None, typer.Option(min=1, help="The first so many; all.")] = None,
+    dtype: Annotated[
+        DtypeChoice, typer.Option(help="Of samples and matrix.")
+    ] = DtypeChoice.float32,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take.")] = False,
+    backend: Backend = None,
+    device: Annotated[DeviceChoice, typer.Option(help="Where.")] = DeviceChoice.auto,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes of this machine.")] = 1,
+    scheduler: Scheduler = None,
+    results: Results = RESULTS,
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Write each matrix to a .npy file there.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """A Gram matrix of a data set, tile by tile; repeat the command to go on."""
+    _do(
+        ".gram_command:compute_gram",
+        name,
+        kernel,
+        with_,
+        samples=samples,
+        dtype=dtype.value,
+        plan_only=plan,
+        backend=backend,
+        device=device.value,
+        jobs=jobs,
+        scheduler=scheduler,
+        results=results,
+        data=data,
+        out=out,
+        as_json=json,
     )
 
 

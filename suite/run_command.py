@@ -39,9 +39,6 @@ from .solving import untrusted
 from .verdicts import Verdict, judge
 from .workers import Pool, asked, open_pool
 
-GRAMS = "grams"
-"""Folder beside the records, of Gram matrices that took long."""
-
 
 def run_claims(
     names: Sequence[str],
@@ -73,7 +70,7 @@ def run_claims(
             closing(open_pool(jobs, scheduler, device)) as pool,
         ):
             where = asked(pool, runner.resolve_device, device)
-            settings = Settings(where, backend, fresh, results / GRAMS)
+            settings = Settings(where, backend, fresh, results / runner.GRAMS)
             verdicts, measured = _run(chosen, wanted, tier, settings, pool, results)
     except stopping.Stopped as e:
         print("stopped; the same command goes on from here", file=sys.stderr)

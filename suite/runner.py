@@ -24,6 +24,9 @@ from .registry import MissingExtra, load_plugins
 from .vocabulary import method, protocol
 from .workers import Policy, Pool, WorkerLost, schedule
 
+GRAMS = "grams"
+"""Folder beside the records, of Gram matrices that took long."""
+
 LOST = Policy(attempts=5)
 """A trial takes long, and what kills its worker so often is not chance."""
 

@@ -3,7 +3,7 @@
 function, samples  ->  plan  ->  tiles, on workers  ->  store  ->  solver
 """
 
-from .engine import Grams, Matrix, Workplace, gram, working
+from .engine import Grams, Matrix, Workplace, gram, plan_of, working
 from .functions import GramFunction, axes_of, listed, on_device
 from .plan import Plan, Tile
 from .store import CorruptTile, Store, StoreError
@@ -22,5 +22,6 @@ __all__ = [
     "gram",
     "listed",
     "on_device",
+    "plan_of",
     "working",
 ]

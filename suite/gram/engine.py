@@ -153,11 +153,7 @@ def gram(function: GramFunction, x: Samples, z: Samples | None = None) -> Grams:
     _require_finite(x, z)
     function = replace(function, backend=function.backend or backend_asked())
     place = _workplace.get()
-    block = block_side(function.flops(x), "cuda" if function.device == "cuda" else "cpu")
-    if max(len(x), 0 if z is None else len(z)) <= block and place.folder is None:
-        return Grams(function(x, z))
-    some = x[:block], (x if z is None else z)[:block]
-    found: measured.Speed = asked(place.pool, measured.speed, function, *some)
+    found, block = _timed(function, x, z, place.pool)
     grid = Grid(len(x), None if z is None else len(z), block)
     pair_bytes = len(function.variants) * x.itemsize
     if (
@@ -171,6 +167,23 @@ def gram(function: GramFunction, x: Samples, z: Samples | None = None) -> Grams:
     work = _Work.begun(found, x, z, block, place)
     work.finish()
     return StoredGrams(work)
+
+
+def plan_of(function: GramFunction, x: Samples, z: Samples | None = None) -> Plan:
+    """What `gram` would do, without what is on record."""
+    function = replace(function, backend=function.backend or backend_asked())
+    pool = _workplace.get().pool
+    return measured.planned(*_timed(function, x, z, pool), x, z, pool)
+
+
+def _timed(
+    function: GramFunction, x: Samples, z: Samples | None, pool: Pool
+) -> tuple[measured.Speed, int]:
+    """The speed of a function on a worker, and the side of the blocks that it is called on."""
+    block = block_side(function.flops(x), "cuda" if function.device == "cuda" else "cpu")
+    some = x[:block], (x if z is None else z)[:block]
+    speed: measured.Speed = asked(pool, measured.speed, function, *some)
+    return speed, block
 
 
 def _require_finite(*samples: Samples | None) -> None:
@@ -202,7 +215,7 @@ class _Work:
     ) -> _Work:
         """With its store, whose tiles keep the size that they were begun with."""
         folder = place.folder or Path(tempfile.mkdtemp(prefix="claimbench-gram-"))
-        plan = measured.planned(speed, x, z, block, place.pool)
+        plan = measured.planned(speed, block, x, z, place.pool)
         store = Store.made(folder, speed.function, x, z, plan.grid.side)
         plan = replace(plan, grid=store.grid)
         work = cls(speed.function, x, z, plan, store, place)

@@ -112,7 +112,7 @@ def _held(reset: bool = False) -> int:
     return 1024 * int(line.split()[1])
 
 
-def planned(speed: Speed, x: Samples, z: Samples | None, block: int, pool: Pool) -> Plan:
+def planned(speed: Speed, block: int, x: Samples, z: Samples | None, pool: Pool) -> Plan:
     """A plan from what the workers are found to have."""
     function, m = speed.function, None if z is None else len(z)
     survey = partial(means, function.device)

@@ -17,15 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from jaxtyping import Float, Int, UInt8
-from zarr.codecs import Crc32cCodec
 
 from .functions import GramFunction, Samples, Variant
 from .plan import Grid, Tile
 
 SCHEMA = 1
-CHECKSUM = Crc32cCodec()
 
 Digests = UInt8[np.ndarray, "n 16"]
 
@@ -71,9 +68,11 @@ class Store:
         Raises:
             StoreError: if it is no store, or of a newer kind.
         """
+        import zarr
+
         self.path = path
         try:
-            self._group = zarr.open_group(path, mode="r+")
+            self._group = zarr.open_group(path, mode="r+", zarr_format=3)
             about = dict(self._group.attrs)
             if about["schema"] != SCHEMA:
                 raise ValueError(f"schema {about['schema']!r}, where {SCHEMA} is known")
@@ -86,7 +85,7 @@ class Store:
             self.grid = Grid(n, m, int(str(about["side"])))
             if self.dtype.kind != "f" or self.grid.side < 1:
                 raise ValueError("sizes that no store has")
-        except (KeyError, TypeError, ValueError, OSError) as e:
+        except Exception as e:  # whatever somebody may have put there
             raise StoreError(
                 f"{path}: not a store of a Gram matrix ({type(e).__name__}: {e}); remove it, and "
                 "it is computed anew"
@@ -97,6 +96,8 @@ class Store:
         cls, root: Path, function: GramFunction, x: Samples, z: Samples | None, side: int
     ) -> Store:
         """The store of a function on some samples; a new one with tiles of `side` where none is."""
+        import zarr
+
         path = place(root, function, x, z)
         if not path.exists():
             new = path.with_name(f".{path.name}.new")
@@ -110,7 +111,7 @@ class Store:
             group = zarr.open_group(new, mode="w", attributes=about)
             for name, samples in (("rows", x), ("columns", z)):
                 if samples is not None:
-                    group.create_array(name, data=digests(samples), compressors=CHECKSUM)
+                    group.create_array(name, data=digests(samples), compressors=_checksum())
             new.rename(path)
         return cls(path)
 
@@ -210,7 +211,7 @@ class Store:
                 shape=self.grid.shape,
                 chunks=(self.grid.side, self.grid.side),
                 dtype=self.dtype,
-                compressors=CHECKSUM,
+                compressors=_checksum(),
                 fill_value=np.nan,
                 config={"write_empty_chunks": True},
                 attributes={"variant": variant},
@@ -238,6 +239,12 @@ def siblings(store: Store) -> Iterator[Store]:
     for path in sorted(store.path.parent.glob("*.zarr")):
         if path != store.path:
             yield Store(path)
+
+
+def _checksum() -> Any:
+    from zarr.codecs import Crc32cCodec
+
+    return Crc32cCodec()
 
 
 def _read_digests(group: Any, name: str) -> Digests:
