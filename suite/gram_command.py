@@ -1,0 +1,170 @@
+"""The command `gram`: a Gram matrix of a data set, planned, computed, read through, written out."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from claimbench.kernels import KERNELS, using
+
+from . import data as data_sets
+from . import locks, runner, stopping
+from .answers import ALL_GOOD, print_json, print_table
+from .data_commands import use_mirror
+from .definitions import DefinitionError
+from .evaluation import standardised
+from .gram import GramFunction, Grams, Matrix, Workplace, axes_of, gram, plan_of, working
+from .registry import load_plugins, unknown
+from .runner import GRAMS
+from .workers import asked, open_pool
+
+ROWS = 512
+"""Of a matrix that are held at once."""
+
+
+def compute_gram(
+    name: str,
+    kernel: str,
+    arguments: str,
+    *,
+    samples: int | None,
+    dtype: str,
+    plan_only: bool,
+    backend: str | None,
+    device: str,
+    jobs: int,
+    scheduler: str | None,
+    results: Path,
+    data: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    use_mirror(data)
+    load_plugins()
+    x = _samples(name, samples, dtype)
+    function = _function(kernel, arguments, x)
+    console = Console(stderr=True)
+    tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    try:
+        with (
+            stopping.on_signals(),
+            closing(open_pool(jobs, scheduler, device)) as pool,
+            using(backend),
+            locks.held(results, "--results"),
+        ):
+            function = replace(function, device=asked(pool, runner.resolve_device, device))
+            with working(Workplace(pool, results / GRAMS, tell, stored_seconds=0)):
+                if plan_only:
+                    print(plan_of(function, x))
+                    return ALL_GOOD
+                rows = _read_through(gram(function, x), function, out)
+    except stopping.Stopped as e:
+        tell("stopped; the same command goes on from here")
+        return e.exit_code
+    _print(rows, as_json)
+    return ALL_GOOD
+
+
+def _samples(name: str, count: int | None, dtype: str) -> np.ndarray:
+    """The first so many of a data set, standardised among themselves."""
+    found = data_sets.load(name).x
+    if count is not None and count > len(found):
+        raise DefinitionError(f"--samples {count}: {name} has {len(found)}")
+    some = found[:count]
+    return standardised(some.astype(np.float64), np.arange(len(some))).astype(dtype)
+
+
+def _function(kernel: str, text: str, x: np.ndarray) -> GramFunction:
+    """The function that a command line describes.
+
+    Raises:
+        DefinitionError: if there is no such kernel, or these are not arguments of it.
+    """
+    if kernel not in KERNELS:
+        raise DefinitionError(unknown("kernel", kernel, KERNELS))
+    given = _table(text)
+    parameters = inspect.signature(KERNELS[kernel].reference).parameters
+    try:
+        axes = {axis: _values(axis, given, parameters) for axis in axes_of(kernel)}
+        fixed = {name: value for name, value in given.items() if name not in axes}
+        KERNELS[kernel].validate(x[:1], **axes, **fixed)
+    except (TypeError, ValueError) as e:
+        raise DefinitionError(f"--with {text!r}: {e}") from None
+    return GramFunction(kernel, axes, fixed)
+
+
+def _table(text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = tomllib.loads(f"given = {{{text}}}")["given"]
+    except tomllib.TOMLDecodeError as e:
+        raise DefinitionError(
+            f"--with {text!r}: not TOML ({e}); write it as depths = [5, 8], windows = ['gap']"
+        ) from None
+    return found
+
+
+def _values(
+    axis: str, given: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
+) -> list[Any]:
+    default = parameters[axis].default
+    values = given.get(axis, None if default is inspect.Parameter.empty else list(default))
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"{axis} is {values!r}, wanted a list of at least one value")
+    return [tuple(value) if isinstance(value, list) else value for value in values]
+
+
+def _read_through(grams: Grams, function: GramFunction, out: Path | None) -> list[dict[str, Any]]:
+    """Read every tile once, which looks at its checksum, and tell what each matrix is."""
+    rows = []
+    for index, variant in enumerate(function.variants):
+        name = "-".join(f"{axis}={value}".replace(" ", "") for axis, value in variant.items())
+        digest = _digest(grams[index], None if out is None else out / f"{name}.npy")
+        rows.append({"variant": variant, "shape": grams.shape, "sha256": digest})
+    return rows
+
+
+def _digest(matrix: Matrix, path: Path | None) -> str:
+    """SHA-256 of the values, row by row; they also go to a file, whole or not at all."""
+    hashed, n = sha256(), matrix.shape[0]
+    bands = (np.ascontiguousarray(matrix[i : i + ROWS, :]) for i in range(0, n, ROWS))
+    if path is None:
+        for band in bands:
+            hashed.update(band.data)
+        return hashed.hexdigest()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        values = None
+        for i, band in enumerate(bands):
+            if values is None:
+                values = np.lib.format.open_memmap(part, "w+", band.dtype, matrix.shape)
+            values[i * ROWS : i * ROWS + len(band)] = band
+            hashed.update(band.data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return hashed.hexdigest()
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("variant", "shape", "SHA-256 of the values"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        variant = ", ".join(f"{axis} {value}" for axis, value in row["variant"].items())
+        table.add_row(variant, " x ".join(map(str, row["shape"])), row["sha256"])
+    print_table(table)
