@@ -146,15 +146,18 @@ def test_a_second_writer_is_told_of_the_first_and_writes_nothing(tmp_path: Path)
     assert claimbench("run", UCI, "--method", "ntk_svm", folder=tmp_path).returncode == 3
 
 
-def test_a_full_disk_is_4_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    limited = [
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)); "
+def on_a_small_disk(size: int, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A command where no file may grow beyond a size, with which the system refuses the rest."""
+    limited = (
+        f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); "
         "sys.argv[0] = 'claimbench'; from claimbench.suite.cli import main; main()"
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", *limited, "run", UCI, "--method", "ntk_svm"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    )
+    command = [sys.executable, "-c", limited, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_full_disk_is_4_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    done = on_a_small_disk(3000, "run", UCI, "--method", "ntk_svm", folder=tmp_path)
     assert done.returncode == 4
     assert ".jsonl cannot be written (File too large); what was in it before" in done.stderr
     assert "Traceback" not in done.stderr
@@ -271,6 +274,17 @@ def test_a_fresh_report_says_that_nothing_is_measured(tmp_path: Path) -> None:
     done = claimbench("report", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "not measured" in (tmp_path / "html" / "index.html").read_text()
+
+
+def test_a_report_for_which_there_is_no_room_leaves_the_last_one(tmp_path: Path) -> None:
+    assert claimbench("report", folder=tmp_path).returncode == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("html/**/*") if path.is_file()}
+    done = on_a_small_disk(20_000, "report", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("claimbench: html cannot be written (File too large")
+    assert done.stderr.count("\n") == 1
+    assert {p: p.read_bytes() for p in tmp_path.rglob("html/**/*") if p.is_file()} == before
+    assert not list((tmp_path / "html").glob(".*"))
 
 
 def test_a_gate_over_nothing_is_never_green(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claimbench.suite import records
+from claimbench.suite import provenance, records
 from claimbench.suite.cells import cells
 from claimbench.suite.records import RecordError, append, read
 
@@ -44,6 +44,70 @@ def test_folders_merge_in_any_order(tmp_path: Path, made: list[records.Record]) 
     append(late, tmp_path / "a.jsonl")
     append(made[1], tmp_path / "b.jsonl")
     assert read(tmp_path) == [made[1], late]
+
+
+EPOCH, NOW, FAR = "1970-01-01T00:00:00.000", "2026-05-01T12:00:00.500", "2099-01-01T00:00:00.000"
+
+
+def in_a_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, now: str, made: list[records.Record]
+) -> list[records.Record]:
+    """What a run writes whose clock stands still at some moment."""
+    monkeypatch.setattr(provenance, "now", lambda: f"{now}+00:00")
+    known = read(folder)
+    path = records.new_file(folder, known)
+    assert not path.exists()
+    started = toys.provenance(started=provenance.now())
+    written = [record.model_copy(update={"provenance": started}) for record in made]
+    for record in written:
+        append(record, path)
+    assert read(folder) == [*known, *written]
+    return written
+
+
+@pytest.mark.parametrize(
+    "moments", [[NOW, NOW, NOW], [NOW, EPOCH, EPOCH], [NOW, FAR, NOW, EPOCH, FAR], [EPOCH, NOW]]
+)
+def test_the_order_of_writing_stands_whatever_is_done_to_the_clock(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    made: list[records.Record],
+    moments: list[str],
+) -> None:
+    written = [in_a_run(tmp_path, monkeypatch, now, made[:2]) for now in moments]
+    assert len(list(tmp_path.iterdir())) == len(moments)
+    assert read(tmp_path) == [record for run in written for record in run]
+    archive = records.Archive(tmp_path)
+    assert archive[made[0].provenance.commit] == read(tmp_path)
+
+
+def test_a_clock_that_is_set_during_a_run_changes_no_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[records.Record]
+) -> None:
+    moments = [FAR, NOW, EPOCH]
+    written = [
+        record.model_copy(update={"provenance": toys.provenance(started=moment)})
+        for record, moment in zip(made, moments, strict=False)
+    ]
+    for record in written:
+        append(record, tmp_path / "2026-05-01T120000-7.jsonl")
+    assert read(tmp_path) == written
+    later = in_a_run(tmp_path, monkeypatch, NOW, made[3:4])
+    assert read(tmp_path) == [*written, *later]
+
+
+@pytest.mark.parametrize("started", ["9999-12-31T23:59:59", "yesterday", "", "zzzz-99-99T99:99:99"])
+def test_a_time_that_is_none_stops_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[records.Record], started: str
+) -> None:
+    odd = made[0].model_copy(update={"provenance": toys.provenance(started=started)})
+    append(odd, tmp_path / "a.jsonl")
+    append(odd, tmp_path / "9999-99-99T999999-1.jsonl")
+    monkeypatch.setattr(provenance, "now", lambda: f"{NOW}+00:00")
+    path = records.new_file(tmp_path, read(tmp_path))
+    assert not path.exists()
+    append(made[1], path)
+    assert len(read(tmp_path)) == 3
 
 
 @pytest.mark.parametrize(
