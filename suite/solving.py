@@ -36,7 +36,7 @@ HELD = 2**33
 """Bytes that a solution may take unless said otherwise."""
 SIDE = 1024
 """Rows of the blocks in which a matrix is looked through, and put together, in memory."""
-ENTRY_ERROR = {"float32": 1e-6, "float64": 2e-15}
+ENTRY_ERROR = {"float32": 1e-6, "float64": 1e-15}
 """Largest relative error of an entry of a kernel where no two patches are parallel: measured up to
 20 layers and 32 pixels a side, in docs/measured/numerics.json."""
 
