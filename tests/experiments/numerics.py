@@ -198,7 +198,9 @@ def table(record: Mapping[str, Any]) -> str:
             for patches in (DISTINCT, PARALLEL):
                 bounds = [bound(record, kernel, get, patches, dtype, d) for d in (5, 20, 50)]
                 what = f"`{kernel}`, {get}" if kernel == "cntk_gram" else f"`{kernel}`"
-                rows.append([what, patches, dtype, *(f"{b:.0e}".replace("e-0", "e-") for b in bounds)])
+                rows.append(
+                    [what, patches, dtype, *(f"{b:.0e}".replace("e-0", "e-") for b in bounds)]
+                )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
