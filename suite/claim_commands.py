@@ -17,6 +17,7 @@ from .cells import cells
 from .checking import Complaint, all_claim_files, check, doubles, load_claims
 from .definitions import Claim, DefinitionError, TierName, schema, tier_names
 from .registry import unknown
+from .writing import write
 
 
 def list_claims(tag: str | None, results: Path, as_json: bool) -> int:
@@ -156,6 +157,6 @@ def new_claim(name: str, folder: Path) -> int:
         raise DefinitionError(f"{path} exists")
     if not folder.is_dir():
         raise DefinitionError(f"there is no folder {folder}; name one with --folder")
-    path.write_text((Path(__file__).parent / "claim_template.toml").read_text())
+    write(path, (Path(__file__).parent / "claim_template.toml").read_bytes())
     print(f"{path}: fill it in, then `claimbench check {path}`")
     return ALL_GOOD

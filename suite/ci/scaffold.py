@@ -15,6 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from ..answers import ALL_GOOD, WRONG_USAGE
 from ..definitions import DefinitionError
 from ..project import contents
+from ..writing import write
 from . import comment_body
 from .actions import ACTIONS
 
@@ -41,8 +42,7 @@ def init(forge: Forge, folder: Path, *, branch: str, force: bool, dry_run: bool)
             print(f"{path}: as it should be")
             continue
         if not dry_run:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode())
+            write(path, text)
         print(f"{path}: {'would be written' if dry_run else 'written'}")
     return ALL_GOOD
 
