@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from claimbench.suite.definitions import Call, Claim
 from claimbench.suite.rules import Finding, Outcome, rule
+from claimbench.suite.solving import untrusted
 from claimbench.suite.verdicts import Verdict
 
 from . import (
@@ -153,6 +154,7 @@ def _others(standings: Standings, standing: Standing) -> Iterator[tuple[str, Out
 def _state(standing: Standing) -> list[tuple[str, str]]:
     verdict, asked = standing.verdict, standing.claim.tiers[standing.tier]
     reused = f", {verdict.reused} measured at another commit" if verdict.reused else ""
+    doubt = untrusted(row.score for row in verdict.evidence.rows) if verdict.evidence else ""
     return [
         ("Tier", standing.tier),
         ("Commit", standing.shown.commit.short),
@@ -162,6 +164,7 @@ def _state(standing: Standing) -> list[tuple[str, str]]:
         ),
         ("Trials", str(asked.trials)),
         ("Cells", f"{verdict.expected:,} wanted{reused}"),
+        *([("Weights", doubt)] if doubt else []),
     ]
 
 

@@ -79,7 +79,7 @@ def run_claims(
         print_json([verdict_as_json(verdict) for verdict in verdicts])
     else:
         print_verdicts(verdicts)
-    if doubt := untrusted(measured):
+    if doubt := untrusted(score for record in measured for score in record.scores):
         print(doubt, file=sys.stderr)
     if open_report:
         _open_report(results)

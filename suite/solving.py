@@ -25,7 +25,7 @@ from .matrices import (
     refuse_singular,
     survey,
 )
-from .records import Record
+from .records import Measured
 
 __all__ = [
     "ENTRY_ERROR", "HELD", "Solution", "UnsolvableGram", "entry_error", "solve", "solve_blocks",
@@ -77,9 +77,9 @@ class Solution:
         return {"condition": self.condition, **doubt}
 
 
-def untrusted(records: Iterable[Record]) -> str:
+def untrusted(scores: Iterable[Measured]) -> str:
     """One line on the scores that rest on untrusted solutions, and what helps; empty for none."""
-    solved = [s.details for r in records for s in r.scores if "condition" in s.details]
+    solved = [score.details for score in scores if "condition" in score.details]
     doubtful = [details["condition"] for details in solved if "untrusted" in details]
     if not doubtful:
         return ""
