@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from claimbench.suite.definitions import Scalar
+from claimbench.suite.plain import shown
 
 # Another repository's folder of benchmarks has a module `kernels` as ours has.
 KERNEL_BENCHMARK = re.compile(r"(?:\w+\.)*kernels\.(\w+)\.(time_kernel|track_error)")
@@ -166,7 +167,8 @@ def _broken(path: Path, error: Exception) -> HistoryError:
         reason = error.strerror or str(error)
     else:
         reason = str(error).partition("\n")[0]
-    return HistoryError(f"{path}: not a results file of asv ({reason}); remove it or run asv again")
+    told = shown(reason, 300)
+    return HistoryError(f"{path}: not a results file of asv ({told}); remove it or run asv again")
 
 
 def _of_benchmark(
@@ -179,6 +181,8 @@ def _of_benchmark(
     errors = rows.get(f"{stem}.track_error")
     error_of = _cells(errors) if errors else {}
     hardware, committed = _hardware(file), _moment(file.date)
+    if gone := {"backend", "shape"} - set(benchmark.param_names):
+        raise ValueError(f"{min(gone)} is no parameter of {stem} in benchmarks.json")
     for params, cell in _cells(rows[name]).items():
         named = dict(zip(benchmark.param_names, map(_literal, params), strict=True))
         claim, shape = _halves(named["shape"])
@@ -236,10 +240,10 @@ def _halves(name: str) -> tuple[str, str]:
 
 @cache
 def _literal(text: str) -> str:
-    """A parameter as it was before asv wrote its `repr`."""
+    """A parameter as it was before asv wrote its `repr`; what is no literal is only text."""
     try:
         return str(ast.literal_eval(text))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return text
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import tables, words
-from .asv_results import HistoryError
+from .asv_results import LARGEST, HistoryError
 from .tables import Cell, Table
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def read(*folders: Path) -> list[BenchRecord]:
     form = TypeAdapter(BenchRecord)
     records = []
     for path in found:
+        if path.stat().st_size > LARGEST:
+            raise _broken(path, "the file", f"larger than {LARGEST // 2**20} MiB")
         try:
             records.append(form.validate_json(path.read_bytes()))
         except ValidationError as e:
@@ -54,8 +56,8 @@ def read(*folders: Path) -> list[BenchRecord]:
 def _hold_to_times(path: Path, record: BenchRecord) -> None:
     """A row is there because it has a time, of at least one pair or image."""
     for place, row in enumerate(record.rows):
-        if row.items < 1 or row.items_of_shape < 1:
-            raise _broken(path, f"rows.{place}.items", "should be 1 or more")
+        if not all(1 <= count < 2**63 for count in (row.items, row.items_of_shape)):
+            raise _broken(path, f"rows.{place}.items", "should be 1 or more, in 64 bits")
         for name in ("median_s", "lower_s", "upper_s"):
             if not 0 < getattr(row, name) < math.inf:
                 raise _broken(path, f"rows.{place}.{name}", "should be a time above 0")

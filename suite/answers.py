@@ -59,12 +59,13 @@ def _finite(value: Any) -> Any:
 
 
 def last_verdicts(results: Path) -> dict[str, Any]:
-    path = results / "verdicts.json"
+    """By claim and tier; only a convenience of `list`, as records can always be judged anew."""
     try:
-        known: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}  # only a convenience of `list`: the records can always be judged anew
-    return known
+        known = json.loads((results / "verdicts.json").read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    entries = known.items() if isinstance(known, dict) else ()
+    return {key: v for key, v in entries if isinstance(v, dict) and v.get("outcome") in [*Outcome]}
 
 
 def remember(verdicts: Sequence[Verdict], results: Path) -> None:
