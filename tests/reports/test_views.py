@@ -85,6 +85,18 @@ def test_a_failed_cell_is_a_row_with_its_error() -> None:
     assert "by zero" in made.claims[0].rows.rows[0][-1].text
 
 
+def test_a_page_says_how_many_solutions_are_untrusted() -> None:
+    claim = synthetic.claim()
+    found = synthetic.records(claim, "smoke", COMMITS[2:])
+    [plain] = views.report([claim], found, [], COMMITS).claims
+    assert "Weights" not in dict(plain.state)
+    lost = {"condition": 1e9, "untrusted": "no digit is sure"}
+    scores = tuple(s.model_copy(update={"details": lost}) for s in found[0].scores)
+    doubtful = found[0].model_copy(update={"scores": scores})
+    [page] = views.report([claim], [doubtful, *found[1:]], [], COMMITS).claims
+    assert dict(page.state)["Weights"].startswith(f"{len(scores)} of {len(scores)} solutions are")
+
+
 def test_published_values_carry_their_basis() -> None:
     [row] = views.report([synthetic.claim()], [], [], []).index.rows
     assert row.published == ("+2.00 points published", "recalled, to be checked (fairly sure)")
