@@ -73,7 +73,7 @@ def run_claims(
             settings = Settings(where, backend, fresh, results / runner.GRAMS)
             verdicts, measured = _run(chosen, wanted, tier, settings, pool, results)
     except stopping.Stopped as e:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print(stopping.TOLD, file=sys.stderr)
         return e.exit_code
     if as_json:
         print_json([verdict_as_json(verdict) for verdict in verdicts])
