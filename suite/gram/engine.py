@@ -228,8 +228,18 @@ class _Work:
         missing = self._missing()
         missing = [each for each in missing if not self._borrowed(*each)]
         self.plan = replace(self.plan, known=len(self.plan.grid) - len(missing))
+        self._require_room()
         self.place.tell(f"{self.function}: {self.plan}")
         self._compute(missing)
+
+    def _require_room(self) -> None:
+        wanted = self.plan.bytes_to_store
+        free = shutil.disk_usage(self.store.path).free
+        if wanted > free:
+            raise OSError(
+                f"{self.store.path} has {free / 2**30:.1f} GiB free, and the tiles need "
+                f"{wanted / 2**30:.1f} GiB; make room, or choose another folder with --results"
+            )
 
     def mend(self, error: CorruptTile) -> None:
         """Compute a tile again that is not whole."""

@@ -117,6 +117,11 @@ class Plan:
         return sum(self._bytes(*tile.shape) for tile in self.grid)
 
     @property
+    def bytes_to_store(self) -> float:
+        """On disk, of the tiles that are not on record."""
+        return self._left * self.stored_bytes
+
+    @property
     def worker_bytes(self) -> int:
         """That a worker holds for a tile, at most: itself, its way to the wire, and scratch."""
         return 3 * self._bytes(self.grid.side, self.grid.side) + self.scratch

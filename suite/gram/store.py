@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -170,9 +171,10 @@ class Store:
         self, rows: Digests, columns: Digests
     ) -> tuple[Int[np.ndarray, " r"], Int[np.ndarray, " c"]] | None:
         """Where these samples are in this matrix; `None` if some are not in it."""
-        down = [self._down.get(row.tobytes()) for row in rows]
-        across = [self._across.get(column.tobytes()) for column in columns]
-        if None in down or None in across:
+        try:
+            down = [self._down[row.tobytes()] for row in rows]
+            across = [self._across[column.tobytes()] for column in columns]
+        except KeyError:
             return None
         return np.array(down), np.array(across)
 
@@ -238,7 +240,8 @@ def siblings(store: Store) -> Iterator[Store]:
     """Other stores of the same function, which may hold some of the same pairs."""
     for path in sorted(store.path.parent.glob("*.zarr")):
         if path != store.path:
-            yield Store(path)
+            with suppress(StoreError):  # whoever needs that one is told
+                yield Store(path)
 
 
 def _checksum() -> Any:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from math import inf
 from typing import Any
 
 from distributed import Client, LocalCluster, Nanny
@@ -23,6 +24,9 @@ WAIT = 60.0
 
 PARTING = 10.0
 """Seconds that a job may take to end."""
+
+FRESH = 1.0
+"""Seconds for which it is believed which workers there are."""
 
 LIES = 2
 """Wrong answers after which a worker is given nothing more."""
@@ -43,6 +47,8 @@ class Cluster(_Translated):
     def __init__(self, address: str):
         self._address = address
         self._wrong: Counter[str] = Counter()
+        self._known: list[str] = []
+        self._heard = -inf
         try:
             self._client = Client(address, timeout=WAIT, set_as_default=False)
             self._client.wait_for_workers(1, timeout=WAIT)
@@ -61,8 +67,11 @@ class Cluster(_Translated):
         return self.workers + max(2, self.workers // 4)
 
     def _trusted(self) -> list[str]:
-        known = self._client.scheduler_info(n_workers=-1)["workers"]
-        return [worker for worker in known if self._wrong[worker] < LIES]
+        """Workers that are there; of a thousand it takes long to hear, so not at every task."""
+        if time.monotonic() - self._heard > FRESH:
+            self._known = list(self._client.scheduler_info(n_workers=-1)["workers"])
+            self._heard = time.monotonic()
+        return [worker for worker in self._known if self._wrong[worker] < LIES]
 
     def _started(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         among = self._trusted() if any(count >= LIES for count in self._wrong.values()) else None
@@ -80,7 +89,7 @@ class Cluster(_Translated):
         self._wrong[worker] += 1
 
     def everywhere(self, function: Callable[[], Any]) -> list[Any]:
-        return list(self._client.run(function).values())
+        return list(self._client.run(function, on_error="ignore").values())
 
     def share(self, value: Any) -> Any:
         """A task of its own that answers the value: where its worker dies, dask repeats it."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -340,6 +341,25 @@ def test_a_call_without_memory_is_made_in_halves() -> None:
     assert close(
         in_blocks(Small("cntk_gram", AXES), images(5), None, whole, 4), FUNCTION(images(5))
     )
+
+
+def test_a_disk_without_the_room_is_told_of_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = SimpleNamespace(free=2**10)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: full)
+    pool = Counted()
+    with working(stored(tmp_path, pool)), pytest.raises(OSError, match=r"0\.0 GiB free.*--results"):
+        gram(FUNCTION, images(21))
+    assert pool.tiles == 0
+
+
+def test_another_store_that_is_broken_is_nobodys_hindrance(tmp_path: Path) -> None:
+    with working(stored(tmp_path)):
+        gram(FUNCTION, images(21))
+        [store] = (tmp_path / "grams").glob("*/*.zarr")
+        (store / "zarr.json").write_text("{")
+        assert close(matrices(gram(FUNCTION, images(12))), FUNCTION(images(12)))
 
 
 def test_small_matrices_are_neither_stored_nor_sent(tmp_path: Path) -> None:
