@@ -21,6 +21,7 @@ from claimbench.suite.gram import (
     Workplace,
     axes_of,
     gram,
+    on_device,
     working,
 )
 from claimbench.suite.gram import plan as plans
@@ -360,6 +361,17 @@ def test_another_store_that_is_broken_is_nobodys_hindrance(tmp_path: Path) -> No
         [store] = (tmp_path / "grams").glob("*/*.zarr")
         (store / "zarr.json").write_text("{")
         assert close(matrices(gram(FUNCTION, images(12))), FUNCTION(images(12)))
+
+
+def test_a_gpu_without_memory_says_so_as_a_processor_does() -> None:
+    torch = pytest.importorskip("torch")
+
+    def full(x: Any) -> Any:
+        assert x.device.type == "meta"
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with pytest.raises(MemoryError, match="the GPU has not the memory"):
+        on_device("meta", full, images(2))
 
 
 def test_small_matrices_are_neither_stored_nor_sent(tmp_path: Path) -> None:
