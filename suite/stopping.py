@@ -43,6 +43,7 @@ def on_signals() -> Iterator[None]:
         yield  # only the main thread may say what a signal does
         return
     heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    hook = threading.excepthook
     with _watched(heeded):
         before = {number: signal.signal(number, _stop) for number in heeded}
         try:
@@ -50,9 +51,12 @@ def on_signals() -> Iterator[None]:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            threading.excepthook = hook
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    # Threads of a library whose workers end in the middle of anything have nothing new to tell.
+    threading.excepthook = lambda told: None
     raise Stopped(number)
 
 
