@@ -48,9 +48,9 @@ class Cell:
         """
         return digest(
             {
-                "method": [self.method_call.model_dump(), self.entry.version],
+                "method": [_content(self.method_call), self.entry.version],
                 "protocol": [
-                    self.protocol_call.model_dump(),
+                    _content(self.protocol_call),
                     protocol[self.protocol_call.name].version,
                 ],
                 "data": self.data,
@@ -69,16 +69,20 @@ class Cell:
         return f"{self.claim.id}: {self.method}, {where}"
 
 
+def _content(call: Call) -> dict[str, Any]:
+    return {"name": call.name, "arguments": call.arguments}
+
+
 def cells(claim: Claim, tier: TierName, only: str | None = None) -> list[Cell]:
     """Every cell of a claim at a tier, trial by trial; `only` keeps one method."""
-    asked = claim.tiers[tier]
-    pairs = _pairs(claim, tier)
+    asked, pairs = claim.tiers[tier], _pairs(claim, tier)
+    methods, protocols = claim.methods_of(tier), claim.protocols_of(tier)
     return [
         Cell(claim, tier, label, name, data, trial, method_call, protocol_call)
         for data in asked.data
-        for name, protocol_call in claim.protocols_of(tier).items()
+        for name, protocol_call in protocols.items()
         for trial in range(asked.trials)
-        for label, method_call in claim.methods_of(tier).items()
+        for label, method_call in methods.items()
         if only in (None, label) and (label, name) in pairs
     ]
 

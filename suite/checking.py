@@ -273,17 +273,15 @@ def _replaced(
     tables: Mapping[str, Any], where: tuple[str, ...], tier: dict[str, Any]
 ) -> Iterator[Problem]:
     """The tier's own arguments must belong to a label and fit its function."""
+    owners: dict[str, list[tuple[Registry[Any], int, Call]]] = {}
+    for section, (registry, given) in REGISTRIES.items():
+        for label, call in _calls(tables.get(section)):
+            owners.setdefault(label, []).append((registry, given, call))
     for label, arguments in _tables(tier.get("set")):
-        owners = [
-            (registry, given, call)
-            for section, (registry, given) in REGISTRIES.items()
-            for known, call in _calls(tables.get(section))
-            if known == label
-        ]
-        if not owners:
+        if label not in owners:
             called = shown(repr(label))
             yield (*where, "set", label), f"no method, protocol or rule has the label {called}"
-        for registry, given, call in owners:
+        for registry, given, call in owners.get(label, ()):
             replaced = Call(name=call.name, arguments=call.arguments | arguments)
             yield from _call(registry, replaced, given, (*where, "set", label))
 
@@ -334,8 +332,31 @@ def _rule(tables: Mapping[str, Any], label: str, call: Call) -> Iterator[Problem
     for key in SELECTORS:
         for selector in _selectors(call.arguments.get(key, [])):
             yield from _known(tables, "methods", selector, (*where, key))
+    for key, fact in _facts_asked(call):
+        if fact not in (facts := _facts(tables)):
+            yield (*where, key), unknown("axis", fact, facts)
     if call.name == "exponent" and not {"above", "below"} & call.arguments.keys():
         yield where, "wants `above` or `below`, or both"
+
+
+def _facts_asked(call: Call) -> Iterator[tuple[str, str]]:
+    """What a rule asks of a score beside its method, each with the argument that asks."""
+    if isinstance(axis := call.arguments.get("axis"), str):
+        yield "axis", axis
+    for key in (*SELECTORS, "where"):
+        asked = call.arguments.get(key)
+        for table in asked if isinstance(asked, list) else [asked]:
+            yield from ((key, fact) for fact in table) if isinstance(table, dict) else ()
+
+
+def _facts(tables: Mapping[str, Any]) -> set[str]:
+    """Labels that every score has, and the axes of the file's methods and protocols."""
+    found = {"method", "protocol", "data"}
+    for section in ("methods", "protocols"):
+        registry, _ = REGISTRIES[section]
+        for _, call in _calls(tables.get(section)):
+            found.update(registry[call.name].axes if call.name in registry else ())
+    return found
 
 
 def _selectors(value: Any) -> Iterator[Any]:

@@ -102,9 +102,10 @@ def test_other_data_than_the_papers_must_be_called_a_stand_in(tmp_path: Path) ->
 def test_an_exponent_is_of_a_method_and_has_a_bound(tmp_path: Path) -> None:
     rule = '[rules.grows.exponent]\nmetric = "accuracy"\nof = "forest"\naxis = "depth"\n'
     found = complaints(tmp_path, right().replace("[tiers.smoke]", rule + "[tiers.smoke]"))
-    assert len(found) == 2
-    assert "rules.grows.exponent.of: no method is called 'forest'" in found[1]
+    assert len(found) == 3
     assert "rules.grows.exponent: wants `above` or `below`, or both" in found[0]
+    assert "rules.grows.exponent.of: no method is called 'forest'" in found[1]
+    assert "rules.grows.exponent.axis: no axis is called 'depth'" in found[2]
 
 
 def test_an_axis_wants_a_list() -> None:

@@ -165,6 +165,9 @@ def spoilt(old: str, new: str) -> str:
          "leaves no method a protocol"),
         (spoilt("trials = 1", 'trials = 1\nmethods = ["ntk_svm"]'),
          "leave out random_forest, which the rule beats_forests asks for"),
+        (spoilt("margin = 0.0", "where = { depht = 3 }"), "no axis is called 'depht'"),
+        (spoilt('better = "ntk_svm"', 'better = { method = "ntk_svm", dept = 1 }'),
+         "no axis is called 'dept'"),
         (spoilt('"wine"', '"iris"'), "names 'iris' a second time"),
         (spoilt("title = ", 'id = "other"\ntitle = '), "a claim is called as its file is"),
         (spoilt('title = "', 'title = "\\u202e'), "holds the invisible character U+202E"),
@@ -188,6 +191,15 @@ def test_what_the_fuzzer_found_is_told(text: str | bytes, wanted: str) -> None:
     found = complaints(text)
     assert any(wanted in complaint.message for complaint in found), found
     assert all(len(str(complaint)) < 1000 for complaint in found)
+
+
+def test_a_rule_may_ask_for_the_axes_of_the_files_calls() -> None:
+    found = check(held(hostile_definitions.written(toys.tables(
+        rules={"r": {"crossing": {"metric": "accuracy", "leader": {"method": "level", "level": 0.9},
+                                  "follower": "rival", "axis": "level", "above": 1.0,
+                                  "where": {"protocol": "split", "data": "iris"}}}},
+    ))))  # fmt: skip
+    assert isinstance(found, Claim)
 
 
 def test_prose_may_have_as_many_dots_as_it_likes() -> None:
