@@ -68,7 +68,14 @@ def judge(
         reason = f"{len(failed)} cells failed; {first.method}, trial {first.trial}: {first.error}"
         return Verdict(claim, tier, Outcome.INCONCLUSIVE, reason=reason, **facts)
     rows = evidence(claim, tier, chosen, brief)
-    findings = {label: rule.run(call, rows) for label, call in claim.rules_of(tier).items()}
+    findings = {}
+    for label, call in claim.rules_of(tier).items():
+        try:
+            findings[label] = rule.run(call, rows)
+        except Exception as e:  # a rule may ask for a metric or an axis that no score has
+            said = f"{type(e).__name__}: {e}".removesuffix(": ")
+            reason = f"the rule {label} fails on what was measured ({said})"
+            return Verdict(claim, tier, Outcome.INCONCLUSIVE, reason=reason, **facts)
     return Verdict(claim, tier, _together(findings), findings, evidence=rows, **facts)
 
 

@@ -27,6 +27,8 @@ from claimbench.suite.cells import cells
 from claimbench.suite.checking import Complaint, all_claim_files, check
 from claimbench.suite.definitions import Claim, schema
 from claimbench.suite.registry import unknown
+from claimbench.suite.rules import Outcome
+from claimbench.suite.verdicts import judge
 
 from ..experiments import fuzz_definitions, hostile_definitions
 from ..experiments.fuzz_definitions import Held, answered
@@ -276,6 +278,24 @@ def test_a_new_claim_is_called_as_a_claim_may_be(
 def test_a_name_of_any_length_and_kind_gets_a_short_answer() -> None:
     for name in ("x" * 10**6, [1] * 10**5, {"a": 2**70}, 10**5000, None):
         assert len(unknown("rule", name, ["superiority"])) < 200
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"superiority": {"metric": "loss", "better": "level", "worse": "rival"}},
+        {"exponent": {"metric": "accuracy", "of": "rival", "axis": "level", "above": 1.0}},
+        {"crossing": {"metric": "accuracy", "leader": "level", "follower": "rival",
+                      "axis": "level", "above": 1.0, "where": {"data": "other"}}},
+    ],
+)  # fmt: skip
+def test_a_rule_that_asks_for_what_no_score_has_decides_nothing(rule: dict[str, Any]) -> None:
+    """Hours were spent on the records; they must not end in a traceback."""
+    metrics = toys.tables()["metrics"]
+    claim = toys.claim(metrics=metrics | {"loss": metrics["accuracy"]}, rules={"odd": rule})
+    verdict = judge(claim, "smoke", toys.records(claim, {"level": [0.9] * 3, "rival": [0.8] * 3}))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason.startswith("the rule odd fails on what was measured (")
 
 
 # Arguments and their types.
