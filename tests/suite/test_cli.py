@@ -238,16 +238,22 @@ def test_killed_workers_are_replaced_and_nothing_is_lost(tmp_path: Path) -> None
     assert "Traceback" not in said
 
 
+DIE = """
+import os, signal, sys
+if any("popen_loky" in argument for argument in sys.orig_argv):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_workers_that_are_always_killed_end_the_run_with_a_message(tmp_path: Path) -> None:
-    with running(tmp_path, "--jobs", "2") as run:
-        while found := some_workers(run):
-            with suppress(psutil.Error):
-                found[0].kill()
-        said = run.communicate()[1]
-    assert run.returncode == 4, said
-    assert "the same command goes on" in said
-    assert "Traceback" not in said
+    (tmp_path / "sitecustomize.py").write_text(DIE)
+    arguments = ["run", UCI, "--method", "ntk_svm", "--jobs", "2"]
+    done = claimbench(*arguments, folder=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 4, done.stderr
+    assert "the same command goes on" in done.stderr
+    assert "Traceback" not in done.stderr
     assert records.read(tmp_path / "results") == []
+    assert not list((tmp_path / "results").glob(".*"))
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
