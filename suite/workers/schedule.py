@@ -62,24 +62,6 @@ class Policy:
 
 POLICY = Policy()
 
-NEWS = 5.0
-"""Seconds for which a pool's word on how many workers it has is taken: a large cluster is slow to
-tell."""
-
-
-class _Crew:
-    """How many workers there are, and how many tasks may be given out."""
-
-    def __init__(self, pool: Pool):
-        self._pool, self._until = pool, float("-inf")
-        self.workers = self.slots = 0
-
-    def look(self) -> None:
-        """Ask, where the last answer is old."""
-        if self._pool.now() >= self._until:
-            self.workers, self.slots = self._pool.workers, self._pool.slots
-            self._until = self._pool.now() + NEWS
-
 
 @dataclass(eq=False)
 class _Job(Generic[T]):
@@ -98,14 +80,13 @@ class _Job(Generic[T]):
 
 @dataclass
 class _Books(Generic[T]):
-    """What is known of the workers, and of the tasks that are on their way.
+    """What is known of the tasks that are on their way.
 
     Attributes:
         running: whatever workers have, with the time when they got it; the longest away first.
         seconds: how long the last ones took.
     """
 
-    crew: _Crew
     running: dict[Future[Any], tuple[_Job[T], float]] = field(default_factory=dict)
     waiting: deque[_Job[T]] = field(default_factory=deque)
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=101))
@@ -154,11 +135,10 @@ def schedule(tasks: Iterable[T], pool: Pool, policy: Policy = POLICY) -> Iterato
     Raises:
         PoolError: if a task was lost too often, or is too large and cannot be divided.
     """
-    books: _Books[T] = _Books(_Crew(pool))
+    books: _Books[T] = _Books()
     coming = iter(tasks)
     try:
         while True:
-            books.crew.look()
             patience = None
             if _all_given(books, coming, pool):  # otherwise no worker is free
                 if all(job.answered for job, _ in books.running.values()):
@@ -186,7 +166,7 @@ def schedule(tasks: Iterable[T], pool: Pool, policy: Policy = POLICY) -> Iterato
 
 def _all_given(books: _Books[T], coming: Iterator[T], pool: Pool) -> bool:
     """Give out what the workers can take, and whether that was the last of it."""
-    for _ in range(books.crew.slots - len(books.running)):
+    for _ in range(pool.slots - len(books.running)):
         job = books.waiting.popleft() if books.waiting else next(map(_Job, coming), None)
         if job is None:
             return True
@@ -203,7 +183,7 @@ def _give(books: _Books[T], job: _Job[T], pool: Pool) -> None:
 
 def _help_the_late(books: _Books[T], pool: Pool, policy: Policy) -> None:
     """Give late tasks to free workers too, the longest away first, nobody more than twice."""
-    free = books.crew.workers - len(books.running)
+    free = pool.workers - len(books.running)
     if free <= 0 or not books.seconds:
         return
     now, after = pool.now(), _late_after(books, policy)
@@ -218,7 +198,7 @@ def _late_after(books: _Books[T], policy: Policy) -> float:
 
 def _patience_left(books: _Books[T], pool: Pool, policy: Policy) -> float | None:
     """Seconds until some task is late that a free worker could take; `None` where none can be."""
-    if len(books.running) >= books.crew.workers or not books.seconds:
+    if len(books.running) >= pool.workers or not books.seconds:
         return None
     _, began = next(books.alone(), (None, None))
     if began is None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from claimbench.suite.workers import Call, Policy, Pool, PoolError, schedule
+from claimbench.suite.workers import Call, Policy, PoolError, schedule
 from claimbench.suite.workers.simulated import Cost, Faults, Simulated
 
 
@@ -162,20 +162,3 @@ def test_the_clock_never_stands_still() -> None:
     for seed in range(300):
         pool = Simulated(5, lambda s: Cost(s, 0.3), Faults(slow=0.2, slowness=30.0), seed)
         run(pool, tasks(*[0.7] * 15), Policy(shortest=0.1))
-
-
-class Counting(Pool):
-    """A pool that counts how often it is asked for its workers."""
-
-    asked = 0
-
-    @property
-    def workers(self) -> int:
-        self.asked += 1
-        return 3
-
-
-def test_a_pool_is_asked_now_and_then_how_many_workers_it_has() -> None:
-    pool = Counting()
-    assert sum(1 for _ in schedule([Call(int) for _ in range(300)], pool)) == 300
-    assert pool.asked == 2  # for itself, and for its slots
