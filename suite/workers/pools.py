@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -149,7 +150,7 @@ class Processes(_Translated):
             max_workers=self._count,
             timeout=600,
             initializer=_begin,
-            initargs=(self._gpus,),
+            initargs=(os.getpid(), self._gpus),
             env=thread_limits(max(1, provenance.threads() // self._count)),
         )
         return self._last
@@ -181,11 +182,19 @@ def _gpus() -> list[str]:
     return [str(index) for index in range(torch.cuda.device_count())]
 
 
-def _begin(gpus: list[str]) -> None:
-    """In a new worker: a GPU of its own, and whatever plug-ins register."""
+def _begin(owner: int, gpus: list[str]) -> None:
+    """In a new worker: an end with its owner, a GPU of its own, and whatever plug-ins register."""
+    threading.Thread(target=_end_with, args=(owner,), daemon=True).start()
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = own_gpu(gpus)
     load_plugins()
+
+
+def _end_with(owner: int) -> None:
+    """No worker outlives a command that was killed."""
+    while os.getppid() == owner:
+        time.sleep(1)
+    os._exit(1)
 
 
 _held: list[int] = []

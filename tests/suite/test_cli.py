@@ -245,6 +245,14 @@ if any("popen_loky" in argument for argument in sys.orig_argv):
 """
 
 
+def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    with running(tmp_path, "--jobs", "2") as run:
+        orphans = some_workers(run)
+        run.kill()
+    assert orphans
+    assert not psutil.wait_procs(orphans, timeout=60)[1]
+
+
 def test_workers_that_are_always_killed_end_the_run_with_a_message(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(DIE)
     arguments = ["run", UCI, "--method", "ntk_svm", "--jobs", "2"]
