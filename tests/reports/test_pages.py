@@ -150,7 +150,7 @@ def hostile_claim() -> Claim:
     plain = synthetic.claim().model_dump(mode="json")
     source = plain["source"] | {"paper": HOSTILE, "statement": HOSTILE, "locator": LONG}
     shown = {"title": HOSTILE, "notes": HOSTILE, "tags": [HOSTILE], "kernel": HOSTILE}
-    label = "l" + LONG
+    label = "l" + "x" * 99  # the longest that a file may have
     return synthetic.claim(
         id=label,
         source=source,
