@@ -6,12 +6,13 @@ import asyncio
 import atexit
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from math import inf
 from typing import Any
 
+import numpy as np
 from distributed import Client, LocalCluster, Nanny
 from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
@@ -24,6 +25,9 @@ WAIT = 60.0
 
 PARTING = 10.0
 """Seconds that a job may take to end."""
+
+SHARED = 2**30
+"""Bytes of arrays that workers keep for tasks to come."""
 
 FRESH = 1.0
 """Seconds for which it is believed which workers there are."""
@@ -48,6 +52,7 @@ class Cluster(_Translated):
         self._address = address
         self._wrong: Counter[str] = Counter()
         self._known: list[str] = []
+        self._shared: OrderedDict[tuple[Any, ...], tuple[np.ndarray, Any]] = OrderedDict()
         self._heard = -inf
         try:
             self._client = Client(address, timeout=WAIT, set_as_default=False)
@@ -91,9 +96,21 @@ class Cluster(_Translated):
     def everywhere(self, function: Callable[[], Any]) -> list[Any]:
         return list(self._client.run(function, on_error="ignore").values())
 
-    def share(self, value: Any) -> Any:
-        """A task of its own that answers the value: where its worker dies, dask repeats it."""
-        return self._client.submit(_same, value, pure=False)
+    def share(self, value: np.ndarray) -> Any:
+        """A task of its own that answers the value: where its worker dies, dask repeats it.
+
+        What is asked for again soon, as a row of samples is for each of its tiles, is not sent anew.
+        """
+        key = value.ctypes.data, value.shape, value.dtype.str
+        if key not in self._shared:
+            # With the value itself, so that its place in memory stays its own.
+            self._shared[key] = value, self._client.submit(_same, value, pure=False)
+        self._shared.move_to_end(key)
+        while (
+            sum(kept.nbytes for kept, _ in self._shared.values()) > SHARED and len(self._shared) > 1
+        ):
+            self._shared.popitem(last=False)
+        return self._shared[key][1]
 
     def close(self) -> None:
         self._client.close()

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import provenance, writing
 from ..registry import MissingExtra, load_plugins
 from ..threads import thread_limits
@@ -82,8 +84,8 @@ class Pool:
         """What a function says on each worker; `None` where one may speak for all."""
         return None
 
-    def share(self, value: Any) -> Any:
-        """What stands for a value that many tasks need, so that it is not sent with each."""
+    def share(self, value: np.ndarray) -> Any:
+        """What stands for an array that many tasks need, so that it is not sent with each."""
         return value
 
     def close(self) -> None:

@@ -62,6 +62,17 @@ def test_a_cluster_makes_the_matrix_that_one_process_makes(tmp_path: Path, pool:
     assert "on 2 workers" in told[0]
 
 
+def test_an_array_is_sent_once_for_many_tasks(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = images(8)
+    assert pool.share(x[:4]) is pool.share(x[:4])
+    assert pool.share(x[:4]) is not pool.share(x[4:])
+    first = pool.share(x[:4])
+    monkeypatch.setattr("claimbench.suite.workers.cluster.SHARED", x[:4].nbytes)
+    pool.share(x[4:])
+    assert pool.share(x[:4]) is not first
+    np.testing.assert_array_equal(pool.submit(np.negative, pool.share(x[:4])).result(), -x[:4])
+
+
 def test_a_worker_that_is_killed_costs_its_task_a_second_try(pool: Pool, tmp_path: Path) -> None:
     tasks = [Squares((k,), tmp_path / "died" if k == 3 else None) for k in range(8)]
     answers = [number for _, answer in schedule(tasks, pool) for number in answer]
