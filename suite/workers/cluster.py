@@ -99,18 +99,19 @@ class Cluster(_Translated):
     def share(self, value: np.ndarray) -> Any:
         """A task of its own that answers the value: where its worker dies, dask repeats it.
 
-        What is asked for again soon, as a row of samples is for each of its tiles, is not sent anew.
+        What is asked for again soon, such as samples of a row of tiles, is not sent anew.
         """
         key = value.ctypes.data, value.shape, value.dtype.str
         if key not in self._shared:
             # With the value itself, so that its place in memory stays its own.
             self._shared[key] = value, self._client.submit(_same, value, pure=False)
         self._shared.move_to_end(key)
-        while (
-            sum(kept.nbytes for kept, _ in self._shared.values()) > SHARED and len(self._shared) > 1
-        ):
+        while len(self._shared) > 1 and self._bytes_shared() > SHARED:
             self._shared.popitem(last=False)
         return self._shared[key][1]
+
+    def _bytes_shared(self) -> int:
+        return sum(value.nbytes for value, _ in self._shared.values())
 
     def close(self) -> None:
         self._client.close()
