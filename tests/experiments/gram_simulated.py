@@ -281,7 +281,7 @@ def sides_table(record: Mapping[str, Any]) -> str:
         "tiles",
         "a GPU's seconds",
         "the client's",
-        "GPUs it can serve",
+        "served",
     ]
     head += ["client busy", "efficiency", "time"]
     rows = []
