@@ -24,7 +24,7 @@ from .answers import ALL_GOOD, print_json, print_table
 from .data_commands import use_mirror
 from .definitions import DefinitionError
 from .evaluation import standardised
-from .gram import GramFunction, Grams, Matrix, Workplace, axes_of, gram, plan_of, working
+from .gram import GramFunction, Grams, Matrix, Workplace, axes_of, gram, plan_of, sweep, working
 from .registry import load_plugins, unknown
 from .runner import GRAMS
 from .workers import asked, open_pool
@@ -64,6 +64,7 @@ def compute_gram(
             locks.held(results, "--results"),
         ):
             function = replace(function, device=asked(pool, runner.resolve_device, device))
+            sweep(results / GRAMS)
             with working(Workplace(pool, results / GRAMS, tell, stored_seconds=0)):
                 if plan_only:
                     print(plan_of(function, x))

@@ -30,6 +30,7 @@ from .cells import Cell, cells
 from .checking import followed_claims, load_claims
 from .data_commands import use_mirror
 from .definitions import Claim, DefinitionError, TierName
+from .gram import sweep
 from .progress import progress
 from .records import Record
 from .registry import unknown
@@ -97,6 +98,7 @@ def _run(
     """Measure what is missing, each record on the disk before the next; judge, and remember it."""
     console = Console(stderr=True)
     past = records.read(results)
+    sweep(results / runner.GRAMS)
     path = records.new_file(results, past)
     plan = runner.plan(wanted, [*records.baselines(), *past], settings)
     console.print(_plan_line(plan, len(wanted), tier), highlight=False, soft_wrap=True)

@@ -125,7 +125,8 @@ def _pooled(
     code = library.cntk_gram_float32(ctypes.byref(problem), threads if entries > SMALL else 1)
     if code:
         raise MemoryError("cntk_gram") if code == 1 else ValueError("cntk_gram: unsound arguments")
-    total = out.sum(axis=0)
+    with np.errstate(invalid="ignore", over="ignore"):  # nobody wrote below the diagonal
+        total = out.sum(axis=0)
     if symmetric:
         below = np.tri(n, k=-1, dtype=bool)
         total[..., below] = total.swapaxes(-1, -2)[..., below]

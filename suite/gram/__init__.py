@@ -6,7 +6,7 @@ function, samples  ->  plan  ->  tiles, on workers  ->  store  ->  solver
 from .engine import Grams, Matrix, Workplace, gram, plan_of, working
 from .functions import GramFunction, axes_of, listed, on_device
 from .plan import Plan, Tile
-from .store import CorruptTile, Store, StoreError
+from .store import CorruptTile, Store, StoreError, sweep
 
 __all__ = [
     "CorruptTile",
@@ -23,5 +23,6 @@ __all__ = [
     "listed",
     "on_device",
     "plan_of",
+    "sweep",
     "working",
 ]

@@ -229,6 +229,12 @@ class Store:
         return self.path / short(variant) / "c" / str(tile.row) / str(tile.column)
 
 
+def sweep(root: Path) -> None:
+    """Remove what killed writers left of tiles; nobody else may be writing there."""
+    for path in root.rglob("*.partial"):  # as zarr calls a file that has not its name yet
+        path.unlink(missing_ok=True)
+
+
 def place(root: Path, function: GramFunction, x: Samples, z: Samples | None) -> Path:
     """Where the store of a function on some samples is."""
     about = short([type(function).__name__, function.identity(), str(x.dtype), x.shape[1:]])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -108,12 +110,10 @@ def digest(values: Values) -> str:
 
 def worker_name() -> str:
     """As dask calls it, on one of its workers; elsewhere the process."""
-    try:
-        from distributed import get_worker
-
-        return str(get_worker().address)
-    except (ImportError, ValueError):
-        return f"{platform.node()}:{os.getpid()}"
+    if distributed := sys.modules.get("distributed"):  # on its workers it is there
+        with suppress(ValueError):
+            return str(distributed.get_worker().address)
+    return f"{platform.node()}:{os.getpid()}"
 
 
 @dataclass(frozen=True, eq=False)

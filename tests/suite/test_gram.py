@@ -22,6 +22,7 @@ from claimbench.suite.gram import (
     axes_of,
     gram,
     on_device,
+    sweep,
     working,
 )
 from claimbench.suite.gram import plan as plans
@@ -449,3 +450,14 @@ def test_the_backend_that_is_asked_for_computes(tmp_path: Path) -> None:
         found = matrices(gram(FUNCTION, images(6).astype(np.float64)))
     assert used == {"cntk_gram": "reference"}
     np.testing.assert_allclose(found, FUNCTION(images(6).astype(np.float64)), rtol=1e-12)
+
+
+def test_what_a_killed_writer_left_of_a_tile_is_swept_away(tmp_path: Path) -> None:
+    with working(stored(tmp_path)):
+        gram(FUNCTION, images(21))
+    tile = chunks(tmp_path)[0]
+    left = tile.with_suffix(".0123456789abcdef.partial")
+    left.write_bytes(b"half a ti")
+    sweep(tmp_path / "grams")
+    assert tile.exists()
+    assert not left.exists()
