@@ -19,6 +19,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -158,7 +159,8 @@ def storm(kind: Kind, home: Path, length: float, chance: random.Random, told: To
         told.commands += 1
         killed = False
         if strike and not arm and not over(pid, chance.uniform(0, length)):
-            killed = bool(kill_workers(pid)) if kind.workers else not os.killpg(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has not begun
+                killed = bool(kill_workers(pid)) if kind.workers else kill(pid)
         code = wait(pid)
         kills += killed or code == KILLED
         if code != KILLED and kills:
@@ -166,6 +168,11 @@ def storm(kind: Kind, home: Path, length: float, chance: random.Random, told: To
             return code
         if code != KILLED:  # it was over before the kill
             fresh(home)
+
+
+def kill(pid: int) -> bool:
+    os.killpg(pid, signal.SIGKILL)
+    return True
 
 
 def main(target: str, storms: str = "200", seed: str = "1") -> None:
