@@ -3,9 +3,11 @@
 Without a compiler the package installs without them, and the backend `cpu` says so.
 """
 
+import copy
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 FLAGS = {
     "generic": [],
@@ -22,7 +24,18 @@ COMMON = [
     "-g0",
 ]
 
+
+class BuildApart(build_ext):
+    """Each library with objects of its own: all have the same sources, side by side."""
+
+    def build_extension(self, ext: Extension) -> None:
+        apart = copy.copy(self)
+        apart.build_temp = str(Path(self.build_temp, ext.name))
+        super(BuildApart, apart).build_extension(ext)
+
+
 setup(
+    cmdclass={"build_ext": BuildApart},
     ext_modules=[
         Extension(
             f"claimbench.kernels._compiled_{level}",

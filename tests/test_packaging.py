@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import tomllib
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -47,3 +50,23 @@ def test_asv_environment_has_the_constrained_versions() -> None:
         distribution = name.removeprefix("pip+").replace("_", "-")
         if version:
             assert pins[distribution] == version, distribution
+
+
+def test_libraries_that_are_built_side_by_side_have_objects_of_their_own(tmp_path: Path) -> None:
+    """They have the same sources: one directory for all would mix their instruction sets."""
+    from setuptools import Distribution, Extension
+
+    found: dict[str, Any] = {}
+    with patch("setuptools.setup", found.update):
+        runpy.run_path(str(ROOT / "setup.py"))
+    built: list[str] = []
+    with patch(
+        "setuptools.command.build_ext.build_ext.build_extension",
+        lambda command, ext: built.append(command.build_temp),
+    ):
+        command = found["cmdclass"]["build_ext"](Distribution())
+        command.build_temp = str(tmp_path)
+        for name in ("a", "b"):
+            command.build_extension(Extension(name, []))
+    assert len(set(built)) == 2
+    assert command.build_temp == str(tmp_path)

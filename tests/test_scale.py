@@ -75,7 +75,7 @@ def test_the_memory_of_a_tile_is_measured_against_its_plan() -> None:
     assert found["side"] == 1024
     assert found["sent_bytes"] > 4 * 1024 * 1024
     assert found["plan_bytes"] >= 3 * 4 * 1024 * 1024
-    assert found["peak_bytes"] > found["before_bytes"] > 0
+    assert found["peak_bytes"] >= found["before_bytes"] > 0
 
 
 def test_the_client_of_a_cluster_is_measured_by_size_of_the_tile() -> None:

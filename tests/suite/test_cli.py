@@ -264,6 +264,7 @@ def test_workers_that_are_always_killed_end_the_run_with_a_message(tmp_path: Pat
     assert not list((tmp_path / "results").glob(".*"))
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_run_that_is_told_to_stop_does_so_in_order(

@@ -26,6 +26,7 @@ with stopping.on_signals():
 """
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_is_an_exception_with_its_exit_code(number: int, code: int) -> None:
     before = signal.getsignal(number)
