@@ -13,10 +13,6 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from distributed import Client, LocalCluster, Nanny
-from distributed.client import FutureCancelledError
-from distributed.comm.core import CommClosedError
-from distributed.scheduler import KilledWorker
 
 from .pools import PoolError, WorkerLost, _Translated
 
@@ -49,6 +45,8 @@ class Cluster(_Translated):
     remote = True
 
     def __init__(self, address: str):
+        from distributed import Client
+
         self._address = address
         self._wrong: Counter[str] = Counter()
         self._known: list[str] = []
@@ -85,6 +83,10 @@ class Cluster(_Translated):
         return self._client.submit(function, *arguments, pure=False, workers=among)
 
     def _translated(self, error: BaseException) -> BaseException:
+        from distributed.client import FutureCancelledError
+        from distributed.comm.core import CommClosedError
+        from distributed.scheduler import KilledWorker
+
         lost = KilledWorker, CommClosedError, CancelledError, FutureCancelledError
         if isinstance(error, lost):
             return WorkerLost(f"{type(error).__name__}: {error}")
@@ -129,6 +131,7 @@ class Slurm(Cluster):
 
     def __init__(self, words: dict[str, str]):
         import submitit
+        from distributed import LocalCluster
 
         count = int(words.pop("workers", "1"))
         kind = words.pop("cluster", "slurm")
@@ -157,6 +160,7 @@ class Slurm(Cluster):
 
 def serve(address: str) -> None:
     """In a job: one worker of one thread, until its scheduler goes."""
+    from distributed import Nanny
 
     async def worker() -> None:
         async with Nanny(address, nthreads=1) as nanny:
