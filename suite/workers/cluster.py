@@ -136,7 +136,7 @@ class Slurm(Cluster):
         count = int(words.pop("workers", "1"))
         kind = words.pop("cluster", "slurm")
         self._cluster = LocalCluster(
-            n_workers=0, host="" if kind == "slurm" else "127.0.0.1", dashboard_address=None
+            n_workers=0, host="" if kind == "slurm" else "127.0.0.1", dashboard_address=":0"
         )
         executor = submitit.AutoExecutor(tempfile.mkdtemp(prefix="claimbench-jobs-"), cluster=kind)
         executor.update_parameters(**{_option(key, kind): _number(v) for key, v in words.items()})

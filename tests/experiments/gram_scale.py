@@ -240,7 +240,7 @@ def on_cluster(sides: Sequence[int], pixels: int = 32) -> list[dict[str, Any]]:
     from distributed import LocalCluster
 
     found = []
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         pool = open_pool(1, cluster.scheduler_address)
         engine(function(0, 1), images(4, pixels), pool)  # workers load what they need
         for side in sides:

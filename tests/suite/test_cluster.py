@@ -40,7 +40,7 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit="4TB", dashboard_address=None
+        n_workers=2, threads_per_worker=1, memory_limit="4TB", dashboard_address=":0"
     ) as running:
         yield running
 
