@@ -72,25 +72,27 @@ class Plan:
 def plan(wanted: Sequence[Cell], past: Sequence[Record], settings: Settings) -> Plan:
     """Sort cells into those that a record answers and those that must be run.
 
-    A record of the commit itself serves. Another commit's serves where nothing that could change
-    the result differs: the code, or for a baseline only its libraries.
+    A record of the claim and the commit serves as it is. One of another commit, or of another claim
+    that asks for the same, serves where nothing that could change the result differs: the code, or
+    for a baseline only its libraries.
 
     Raises:
         MissingExtra: if something is not installed that a cell to be run needs.
         DataError: if a data set is not here.
     """
     made = Plan()
-    by_cell: dict[tuple[str, str], list[Record]] = {}
+    by_cell: dict[str, list[Record]] = {}
     for record in past:
-        by_cell.setdefault((record.claim, record.cell), []).append(record)
+        by_cell.setdefault(record.cell, []).append(record)
     for cell in wanted:
-        before = by_cell.get((cell.claim.id, cell.digest), [])
+        before = by_cell.get(cell.digest, [])
         serving = [record for record in before if _serves(record, cell, settings)]
-        here = [r for r in serving if r.provenance.commit == provenance.commit()]
+        own = [record for record in serving if record.claim == cell.claim.id]
+        here = [record for record in own if record.provenance.commit == provenance.commit()]
         if here:
             made.known.append(here[-1])
         elif serving:
-            made.reused.append(_at_this_commit(serving[-1]))
+            made.reused.append(_as_of(cell, (own or serving)[-1]))
         else:
             made.todo.append(cell)
             made.estimates[cell.digest] = _estimate(cell, before)
@@ -121,12 +123,29 @@ def code_of(cell: Cell) -> str:
     return provenance.code(cell.entry.function, protocol[cell.protocol_call.name].function)
 
 
-def _at_this_commit(record: Record) -> Record:
-    """A copy that says where it was really measured."""
+def _labels(cell: Cell) -> dict[str, Any]:
+    """What a record says of the cell that it answers."""
+    return {
+        "claim": cell.claim.id,
+        "tier": cell.tier,
+        "method": cell.method,
+        "protocol": cell.protocol,
+        "data": cell.data,
+        "trial": cell.trial,
+        "cell": cell.digest,
+    }
+
+
+def _as_of(cell: Cell, record: Record) -> Record:
+    """A copy that answers a cell at this commit, and says where it was really measured."""
     made = record.provenance
-    origin = record.reused_from or made.commit
-    here = made.model_copy(update={"commit": provenance.commit()})
-    return record.model_copy(update={"provenance": here, "reused_from": origin})
+    return record.model_copy(
+        update={
+            **_labels(cell),
+            "provenance": made.model_copy(update={"commit": provenance.commit()}),
+            "reused_from": record.reused_from or made.commit,
+        }
+    )
 
 
 def _estimate(cell: Cell, before: Sequence[Record]) -> float:
@@ -246,15 +265,9 @@ def measure(cell: Cell, settings: Settings) -> Record:
         except Exception as e:
             scores, error = (), f"{type(e).__name__}: {e}"
     return Record(
-        claim=cell.claim.id,
-        tier=cell.tier,
-        method=cell.method,
-        protocol=cell.protocol,
-        data=cell.data,
+        **_labels(cell),
         data_name=data.name,
         data_digest=data.digest,
-        trial=cell.trial,
-        cell=cell.digest,
         scores=scores,
         seconds=elapsed[0],
         cpu_seconds=elapsed[1],

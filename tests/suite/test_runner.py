@@ -84,6 +84,17 @@ def test_another_commit_with_the_same_code_uses_the_records_and_says_so(
     assert {record.provenance.commit for record in second} == {"b" * 40}
 
 
+def test_what_another_claim_asked_for_is_not_measured_again() -> None:
+    claim = toys.claim()
+    first = measured(claim, [])
+    toys.RUNS.clear()
+    again = measured(claim.model_copy(update={"id": "another"}), first)
+    assert toys.RUNS == []
+    assert {record.claim for record in again} == {"another"}
+    assert {record.reused_from for record in again} == {provenance.commit()}
+    assert [record.scores for record in again] == [record.scores for record in first]
+
+
 def test_changed_code_measures_again_all_but_the_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
     claim = toys.claim()
     at_commit(monkeypatch, "a" * 40)
