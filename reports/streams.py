@@ -23,7 +23,7 @@ import claimbench.suite
 from claimbench.kernels import KERNELS
 from claimbench.suite import provenance
 from claimbench.suite.definitions import ASV_TIER, Claim
-from claimbench.suite.runner import resolve_device
+from claimbench.suite.devices import resolve_device
 from claimbench.suite.threads import thread_limits
 
 from . import rounds

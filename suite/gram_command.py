@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -19,15 +19,16 @@ from rich.table import Table
 from claimbench.kernels import KERNELS, using
 
 from . import data as data_sets
-from . import locks, runner, stopping
+from . import locks, stopping, writing
 from .answers import ALL_GOOD, print_json, print_table
 from .data_commands import use_mirror
 from .definitions import DefinitionError
+from .devices import device_of
 from .evaluation import standardised
 from .gram import GramFunction, Grams, Matrix, Workplace, axes_of, gram, plan_of, sweep, working
 from .registry import load_plugins, unknown
 from .runner import GRAMS
-from .workers import asked, open_pool
+from .workers import open_pool
 
 ROWS = 512
 """Of a matrix that are held at once."""
@@ -63,7 +64,7 @@ def compute_gram(
             using(backend),
             locks.held(results, "--results"),
         ):
-            function = replace(function, device=asked(pool, runner.resolve_device, device))
+            function = replace(function, device=device_of(pool, device))
             sweep(results / GRAMS)
             with working(Workplace(pool, results / GRAMS, tell, stored_seconds=0)):
                 if plan_only:
@@ -71,7 +72,7 @@ def compute_gram(
                     return ALL_GOOD
                 rows = _read_through(gram(function, x), function, out)
     except stopping.Stopped as e:
-        tell("stopped; the same command goes on from here")
+        tell(stopping.TOLD)
         return e.exit_code
     _print(rows, as_json)
     return ALL_GOOD
@@ -137,24 +138,22 @@ def _read_through(grams: Grams, function: GramFunction, out: Path | None) -> lis
 
 def _digest(matrix: Matrix, path: Path | None) -> str:
     """SHA-256 of the values, row by row; they also go to a file, whole or not at all."""
-    hashed, n = sha256(), matrix.shape[0]
-    bands = (np.ascontiguousarray(matrix[i : i + ROWS, :]) for i in range(0, n, ROWS))
     if path is None:
-        for band in bands:
-            hashed.update(band.data)
-        return hashed.hexdigest()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        values = None
-        for i, band in enumerate(bands):
-            if values is None:
-                values = np.lib.format.open_memmap(part, "w+", band.dtype, matrix.shape)
-            values[i * ROWS : i * ROWS + len(band)] = band
-            hashed.update(band.data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        return _streamed(matrix, lambda part: None)
+    with writing.whole_file(path) as file:
+        kind = np.lib.format.dtype_to_descr(matrix[:1, :1].dtype)
+        header = {"descr": kind, "fortran_order": False, "shape": matrix.shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        return _streamed(matrix, file.write)
+
+
+def _streamed(matrix: Matrix, take: Callable[[memoryview], object]) -> str:
+    """Give out the values row by row, and tell their SHA-256."""
+    hashed = sha256()
+    for start in range(0, matrix.shape[0], ROWS):
+        band = np.ascontiguousarray(matrix[start : start + ROWS, :])
+        hashed.update(band.data)
+        take(band.data)
     return hashed.hexdigest()
 
 

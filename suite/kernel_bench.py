@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from . import provenance
 from .answers import ALL_GOOD, INCONCLUSIVE, REFUTED, print_json
+from .devices import resolve_device
 from .kernel_bench_tables import print_peaks, print_tables
 from .kernel_commands import named
-from .runner import resolve_device
 from .timing import floors, gpu
 from .timing.comparison import SETS, Row, Settings, Tell, compare, with_floor
 from .timing.contenders import Absent

@@ -24,10 +24,10 @@ from .answers import (
 )
 from .checking import load_claims
 from .definitions import DefinitionError
+from .devices import resolve_device
 from .isolated_checks import ENDED, Check, check_isolated
 from .isolation import Limits
 from .registry import load_plugins, unknown
-from .runner import resolve_device
 
 
 def list_kernels(as_json: bool) -> int:

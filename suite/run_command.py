@@ -30,6 +30,7 @@ from .cells import Cell, cells
 from .checking import followed_claims, load_claims
 from .data_commands import use_mirror
 from .definitions import Claim, DefinitionError, TierName
+from .devices import device_of
 from .gram import sweep
 from .progress import progress
 from .records import Record
@@ -38,7 +39,7 @@ from .rules import Outcome
 from .runner import Settings
 from .solving import untrusted
 from .verdicts import Verdict, judge
-from .workers import Pool, asked, open_pool
+from .workers import Pool, open_pool
 
 
 def run_claims(
@@ -70,7 +71,7 @@ def run_claims(
             locks.held(results, "--results"),
             closing(open_pool(jobs, scheduler, device)) as pool,
         ):
-            where = asked(pool, runner.resolve_device, device)
+            where = device_of(pool, device)
             settings = Settings(where, backend, fresh, results / runner.GRAMS)
             verdicts, measured = _run(chosen, wanted, tier, settings, pool, results)
     except stopping.Stopped as e:

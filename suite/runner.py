@@ -318,16 +318,3 @@ def _provenance(cell: Cell, settings: Settings) -> Provenance:
         load=round(os.getloadavg()[0], 2),
         libraries=provenance.libraries(),
     )
-
-
-def resolve_device(asked: str) -> str:
-    """`cpu` or `cuda`; asked for by name, a GPU must be there."""
-    if asked == "cpu" or (asked == "auto" and find_spec("torch") is None):
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if asked == "cuda":
-        raise NoBackend("no CUDA device is visible; run with --device cpu")
-    return "cpu"

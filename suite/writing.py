@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import lock_descriptor
 
@@ -85,12 +86,27 @@ def write(path: Path, content: str | bytes) -> None:
         if target.exists() and not target.is_file():
             target.write_bytes(data)  # a device or a pipe, which nothing could replace
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _unfinished(target.parent, _new_file) as part:
-            with part.open("wb", buffering=0) as file:
-                _write_all(file, data)
+    except OSError as e:
+        raise failed(path, e, "it is as it was") from e
+    with whole_file(target) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of another when all is written, or goes when that fails.
+
+    Raises:
+        OSError: if it cannot be written; what was there is as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _unfinished(path.parent, _new_file) as part:
+            with part.open("wb") as file:
+                yield file
+                file.flush()
                 os.fsync(file.fileno())
-            part.replace(target)
+            part.replace(path)
     except OSError as e:
         raise failed(path, e, "it is as it was") from e
 

@@ -16,6 +16,7 @@ from typing import Any
 from .. import expected, provenance, records, runner
 from ..cells import cells
 from ..definitions import ASV_TIER, Claim, DefinitionError, digest
+from ..devices import resolve_device
 from ..project import root
 from ..records import Record
 from ..verdicts import judge
@@ -32,7 +33,7 @@ def measured(claim: Claim, method: str | None = None) -> list[Record]:
     scratch = Path.cwd() / f"{claim.id}.jsonl"
     known = {r.cell: r for r in records.read(scratch.parent) if r.claim == claim.id}
     missing = [cell for cell in wanted if cell.digest not in known]
-    settings = runner.Settings(runner.resolve_device("auto"), fresh=True)
+    settings = runner.Settings(resolve_device("auto"), fresh=True)
     past = [*records.baselines(), *records.read(_results())] if missing else []
     plan = runner.plan(missing, past, settings)
     made = [*plan.known, *plan.reused, *(record for _, record in runner.run(plan.todo, settings))]

@@ -9,8 +9,8 @@ from claimbench.kernels import KERNELS, checks
 
 from .. import expected
 from ..definitions import ASV_TIER, Shape
+from ..devices import resolve_device
 from ..kernel_shapes import inputs
-from ..runner import resolve_device
 
 SHAPES: dict[str, dict[str, Shape]] = {}
 for _claim in expected.claims():

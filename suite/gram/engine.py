@@ -151,7 +151,6 @@ def gram(function: GramFunction, x: Samples, z: Samples | None = None) -> Grams:
         NoBackend: if no backend runs it.
     """
     _require_finite(x, z)
-    function = replace(function, backend=function.backend or backend_asked())
     place = _workplace.get()
     found, block = _timed(function, x, z, place.pool)
     grid = Grid(len(x), None if z is None else len(z), block)
@@ -171,7 +170,6 @@ def gram(function: GramFunction, x: Samples, z: Samples | None = None) -> Grams:
 
 def plan_of(function: GramFunction, x: Samples, z: Samples | None = None) -> Plan:
     """What `gram` would do, without what is on record."""
-    function = replace(function, backend=function.backend or backend_asked())
     pool = _workplace.get().pool
     return measured.planned(*_timed(function, x, z, pool), x, z, pool)
 
@@ -179,7 +177,11 @@ def plan_of(function: GramFunction, x: Samples, z: Samples | None = None) -> Pla
 def _timed(
     function: GramFunction, x: Samples, z: Samples | None, pool: Pool
 ) -> tuple[measured.Speed, int]:
-    """The speed of a function on a worker, and the side of the blocks that it is called on."""
+    """The speed of a function on a worker, and the side of the blocks that it is called on.
+
+    What is asked for here by `using` is not known there, so that the function comes to say it.
+    """
+    function = replace(function, backend=function.backend or backend_asked())
     block = block_side(function.flops(x), "cuda" if function.device == "cuda" else "cpu")
     some = x[:block], (x if z is None else z)[:block]
     speed: measured.Speed = asked(pool, measured.speed, function, *some)

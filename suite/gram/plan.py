@@ -64,24 +64,33 @@ class Grid:
 
     def __iter__(self) -> Iterator[Tile]:
         """All that are to be computed: of a symmetric matrix those on and above the diagonal."""
-        down, across = (_slices(size, self.side) for size in self.shape)
-        for i, rows in enumerate(down):
-            for j, columns in enumerate(across):
-                if self.m is not None or i <= j:
-                    yield Tile(i, j, rows, columns)
+        down, across = self._counts
+        for i in range(down):
+            for j in range(i if self.m is None else 0, across):
+                yield self.tile(i, j)
+
+    def tile(self, i: int, j: int) -> Tile:
+        """The `i`-th from above and `j`-th from the left; those at an end are smaller."""
+        rows, columns = (
+            slice(k * self.side, min((k + 1) * self.side, size))
+            for k, size in zip((i, j), self.shape, strict=True)
+        )
+        return Tile(i, j, rows, columns)
 
     def __len__(self) -> int:
-        down, across = (ceil(size / self.side) for size in self.shape)
+        down, across = self._counts
         return down * across if self.m is not None else down * (down + 1) // 2
+
+    @property
+    def _counts(self) -> tuple[int, int]:
+        """Of tiles, down and across."""
+        n, m = self.shape
+        return ceil(n / self.side), ceil(m / self.side)
 
     @property
     def pairs(self) -> int:
         """Pairs of samples, each once."""
         return self.n * self.m if self.m is not None else self.n * (self.n + 1) // 2
-
-
-def _slices(size: int, side: int) -> list[slice]:
-    return [slice(start, min(start + side, size)) for start in range(0, size, side)]
 
 
 @dataclass(frozen=True)
@@ -148,11 +157,16 @@ class Plan:
         n, m = self.grid.shape
         floor = "" if self.floor is None else f" (floor {self.floor:.0f} s)"
         return (
-            f"{n} x {m}, {self.variants} variants: {len(self.grid)} tiles of {self.grid.side}, "
+            f"{n} x {m}, {_counted(self.variants, 'variant')}: "
+            f"{_counted(len(self.grid), 'tile')} of {self.grid.side}, "
             f"{self.known} of them on record; {_bytes(self.stored_bytes)} on disk, "
             f"{_bytes(self.worker_bytes)} a worker; about {self.seconds:.0f} s{floor} on "
-            f"{self.workers} {'worker' if self.workers == 1 else 'workers'}"
+            f"{_counted(self.workers, 'worker')}"
         )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _bytes(count: int) -> str:

@@ -196,14 +196,7 @@ class Store:
         if self.columns is None:
             wanted = {(min(pair), max(pair)) for pair in wanted}
         for i, j in sorted(wanted):
-            yield self._tile(i, j)
-
-    def _tile(self, i: int, j: int) -> Tile:
-        (n, m), side = self.grid.shape, self.grid.side
-        rows, columns = (
-            slice(k * side, min(k * side + side, size)) for k, size in ((i, n), (j, m))
-        )
-        return Tile(i, j, rows, columns)
+            yield self.grid.tile(i, j)
 
     def _array(self, variant: Variant) -> Any:
         name = short(variant)

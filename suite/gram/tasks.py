@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from claimbench.kernels import backends_used
 
+from ..devices import resolve_device
 from ..workers import Pool, WorkerLost
 from .functions import GramFunction, Samples, Site
 from .plan import Tile
@@ -69,13 +70,11 @@ def in_blocks(
             inside = _moved(rows, area.rows), _moved(columns, area.columns)
             if z is None and left < top:
                 mirror = _moved(columns, area.rows), _moved(rows, area.columns)
-                if area.rows == area.columns:
-                    out[:, *inside] = out[:, *mirror].swapaxes(1, 2)
-                    continue
-            same = z is None and rows == columns
-            out[:, *inside] = _called(
-                function, x[rows], None if same else (x if z is None else z)[columns]
-            )
+                out[:, *inside] = out[:, *mirror].swapaxes(1, 2)
+            elif z is None and left == top:
+                out[:, *inside] = _called(function, x[rows], None)
+            else:
+                out[:, *inside] = _called(function, x[rows], (x if z is None else z)[columns])
     return out
 
 
@@ -190,8 +189,6 @@ class TileTask:
 
 def _here(function: GramFunction) -> GramFunction:
     """The function on this machine, whatever the workers have."""
-    from ..runner import resolve_device
-
     device = "cpu" if function.device == "cpu" else resolve_device("auto")
     backend = function.backend if device == function.device else None
     return replace(function, device=device, backend=backend)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -234,8 +235,25 @@ def predicted(
         return block
 
     targets = np.eye(y.max() + 1)[y]
-    solution = solve_blocks(read, targets, ridge=solver.ridge, entry_error=error, scratch=scratch)
-    if scratch is not None:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with _until_answered(scratch):
+        solution = solve_blocks(
+            read, targets, ridge=solver.ridge, entry_error=error, scratch=scratch
+        )
     classes: Indices = (rest @ solution.weights).argmax(axis=1)
     return classes, solution
+
+
+@contextmanager
+def _until_answered(scratch: Path | None) -> Iterator[None]:
+    """Keep a solver's folder where it is stopped, and not where it answers: a refusal is one."""
+    try:
+        yield
+    except UnsolvableGram:
+        _remove(scratch)
+        raise
+    _remove(scratch)
+
+
+def _remove(scratch: Path | None) -> None:
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -41,6 +42,8 @@ def test_a_matrix_is_computed_once_and_written_out(tmp_path: Path) -> None:
         name = f"flips=False-get=ntk-depths=3-windows={window}.npy"
         found = np.load(tmp_path / "npy" / name)
         np.testing.assert_allclose(found, wanted[0, 0, 0, place], rtol=1e-5)
+        assert row["sha256"] == hashlib.sha256(found.data).hexdigest()
+    assert len(list((tmp_path / "npy").iterdir())) == len(first)
     again = run(tmp_path, *DIGITS, "--json")
     assert "1 of them on record" in again.stderr
     assert json.loads(again.stdout) == first
@@ -49,7 +52,7 @@ def test_a_matrix_is_computed_once_and_written_out(tmp_path: Path) -> None:
 def test_a_plan_alone_computes_nothing(tmp_path: Path) -> None:
     done = run(tmp_path, *DIGITS, "--plan")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("150 x 150, 2 variants: 1 tiles of 256, 0 of them on record; ")
+    assert done.stdout.startswith("150 x 150, 2 variants: 1 tile of 256, 0 of them on record; ")
     assert not list(tmp_path.rglob("*.zarr"))
 
 

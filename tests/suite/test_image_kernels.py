@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from claimbench.suite.data import load
 from claimbench.suite.evaluation import Trial
 from claimbench.suite.gram import GramFunction, Workplace, working
 from claimbench.suite.gram import plan as plans
+from claimbench.suite.methods import image_kernels
 from claimbench.suite.methods.image_kernels import (
     Images,
     Ridge,
@@ -23,7 +26,7 @@ from claimbench.suite.methods.image_kernels import (
     predicted,
 )
 from claimbench.suite.protocols import few_samples
-from claimbench.suite.solving import ENTRY_ERROR
+from claimbench.suite.solving import ENTRY_ERROR, UnsolvableGram
 
 ASKED: dict[str, Any] = {"get": ["ntk", "nngp"], "depth": [1, 2], "window": [0, 1, "gap"]}
 RIDGE: dict[str, Any] = {"ridge": 1e-3, "unit_diagonal": True}
@@ -165,6 +168,24 @@ def test_a_solution_that_float32_does_not_carry_is_marked_and_the_reference_carr
         for score in cntk_regression(twin, **one, **solver):
             assert 1e5 < score.details["condition"] < 1e12
             assert "untrusted" not in score.details
+
+
+def test_a_solvers_folder_stays_where_it_is_stopped_and_goes_where_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def solving(error: BaseException | None) -> Path:
+        scratch = tmp_path / "scratch"
+        scratch.mkdir(exist_ok=True)
+        if error:
+            monkeypatch.setattr(image_kernels, "solve_blocks", Mock(side_effect=error))
+        with suppress(UnsolvableGram, KeyboardInterrupt):
+            k, y = gram(images(6))[0], np.arange(6) % 3
+            predicted(k, k, y, Ridge(0.1, False), scratch=scratch)
+        return scratch
+
+    assert not solving(None).exists()
+    assert solving(KeyboardInterrupt()).exists()
+    assert not solving(UnsolvableGram("none")).exists()
 
 
 @pytest.mark.parametrize(

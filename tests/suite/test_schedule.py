@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from claimbench.suite.devices import device_of
 from claimbench.suite.workers import Policy, Pool, PoolError, open_pool, schedule
 from claimbench.suite.workers.pools import Processes, own_gpu
 from claimbench.suite.workers.schedule import POLICY
@@ -101,6 +103,13 @@ def test_each_process_gets_a_gpu_of_its_own_and_further_ones_share(
     monkeypatch.setattr("claimbench.suite.workers.pools._held", [])
     assert [own_gpu(["5", "7"]) for _ in range(2)] == ["5", "7"]
     assert own_gpu(["5", "7"]) in {"5", "7"}
+
+
+def test_no_process_is_started_to_be_asked_for_this_machines_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Processes, "submit", Mock(side_effect=AssertionError("one was started")))
+    assert device_of(Processes(2), "cpu") == "cpu"
 
 
 def test_processes_say_how_many_they_are() -> None:
