@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import tables, words
-from .asv_results import LARGEST, HistoryError
+from .recorded import broken, parsed
 from .tables import Cell, Table
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from claimbench.suite.timing.comparison import Row
 
 PATTERN = "bench*.json"
+REDO = "claimbench kernels bench --out"
 
 
 def read(*folders: Path) -> list[BenchRecord]:
@@ -31,25 +32,17 @@ def read(*folders: Path) -> list[BenchRecord]:
     Raises:
         HistoryError: for a file that is no such record, or of a newer schema; it names the file.
     """
-    found = [path for folder in folders for path in sorted(folder.glob(PATTERN))]
-    if not found:
+    paths = [path for folder in folders for path in sorted(folder.glob(PATTERN))]
+    if not paths:
         return []
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import TypeAdapter
 
     from claimbench.suite.kernel_bench import BenchRecord
 
     form = TypeAdapter(BenchRecord)
-    records = []
-    for path in found:
-        if path.stat().st_size > LARGEST:
-            raise _broken(path, "the file", f"larger than {LARGEST // 2**20} MiB")
-        try:
-            records.append(form.validate_json(path.read_bytes()))
-        except ValidationError as e:
-            first = e.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise _broken(path, where, first["msg"]) from None
-        _hold_to_times(path, records[-1])
+    records = [parsed(path, form, REDO) for path in paths]
+    for path, record in zip(paths, records, strict=True):
+        _hold_to_times(path, record)
     return sorted(records, key=lambda record: record.started)
 
 
@@ -57,17 +50,10 @@ def _hold_to_times(path: Path, record: BenchRecord) -> None:
     """A row is there because it has a time, of at least one pair or image."""
     for place, row in enumerate(record.rows):
         if not all(1 <= count < 2**63 for count in (row.items, row.items_of_shape)):
-            raise _broken(path, f"rows.{place}.items", "should be 1 or more, in 64 bits")
+            raise broken(path, f"rows.{place}.items", "should be 1 or more, in 64 bits", REDO)
         for name in ("median_s", "lower_s", "upper_s"):
             if not 0 < getattr(row, name) < math.inf:
-                raise _broken(path, f"rows.{place}.{name}", "should be a time above 0")
-
-
-def _broken(path: Path, where: str, what: str) -> HistoryError:
-    return HistoryError(
-        f"{path}: {where}: {what}; move it away, or make it anew with "
-        f"`claimbench kernels bench --out {path.name}`"
-    )
+                raise broken(path, f"rows.{place}.{name}", "should be a time above 0", REDO)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import figures, words
-from .asv_results import HistoryError
 from .figures import Mark, Quantity, Sizes
+from .recorded import parsed
 
 PATTERN = "numerics*.json"
+REDO = "python -m tests.experiments.numerics"
 PRECISION = "float32"
 PATCHES = {
     "distinct": "no two patches are parallel",
@@ -56,19 +57,10 @@ def read(*folders: Path) -> list[NumericsRecord]:
     paths = [path for folder in folders for path in sorted(folder.glob(PATTERN))]
     if not paths:
         return []
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import TypeAdapter
 
-    form, found = TypeAdapter(NumericsRecord), []
-    for path in paths:
-        try:
-            found.append(form.validate_json(path.read_bytes()))
-        except ValidationError as e:
-            first = e.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise HistoryError(
-                f"{path}: {where}: {first['msg']}; move it away, or make it anew with "
-                f"`python -m tests.experiments.numerics {path.name}`"
-            ) from None
+    form = TypeAdapter(NumericsRecord)
+    found = [parsed(path, form, REDO) for path in paths]
     return sorted(found, key=lambda record: record.started)
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from . import stopping
 from .inert import inert
 from .threads import thread_limits
 
@@ -90,8 +91,14 @@ RESULTS, ASV_RESULTS, HTML = Path("results"), Path(".asv/results"), Path("html")
 def _do(target: str, *args: Any, **kwargs: Any) -> None:
     """Import `module:function` beside this package, call it, and leave with what it answers."""
     module, _, function = target.partition(":")
-    found = getattr(importlib.import_module(module, __package__), function)
-    sys.exit(found(*args, **kwargs))
+    try:
+        with stopping.on_signals():
+            found = getattr(importlib.import_module(module, __package__), function)
+            code = found(*args, **kwargs)
+    except stopping.Stopped as e:
+        print(stopping.TOLD, file=sys.stderr)
+        code = e.exit_code
+    sys.exit(code)
 
 
 @app.command("list")
@@ -385,9 +392,6 @@ def main() -> None:
     """Run a command; an error that a user can mend is one message and an exit code."""
     try:
         app()
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
     except Exception as e:
         codes = [_EXIT_CODES[c.__name__] for c in type(e).__mro__ if c.__name__ in _EXIT_CODES]
         if not codes:

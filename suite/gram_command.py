@@ -19,7 +19,7 @@ from rich.table import Table
 from claimbench.kernels import KERNELS, using
 
 from . import data as data_sets
-from . import locks, stopping, writing
+from . import locks, writing
 from .answers import ALL_GOOD, print_json, print_table
 from .data_commands import use_mirror
 from .definitions import DefinitionError
@@ -57,23 +57,18 @@ def compute_gram(
     function = _function(kernel, arguments, x)
     console = Console(stderr=True)
     tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    try:
-        with (
-            stopping.on_signals(),
-            closing(open_pool(jobs, scheduler, device)) as pool,
-            using(backend),
-            locks.held(results, "--results"),
-        ):
-            function = replace(function, device=device_of(pool, device))
-            sweep(results / GRAMS)
-            with working(Workplace(pool, results / GRAMS, tell, stored_seconds=0)):
-                if plan_only:
-                    print(plan_of(function, x))
-                    return ALL_GOOD
-                rows = _read_through(gram(function, x), function, out)
-    except stopping.Stopped as e:
-        tell(stopping.TOLD)
-        return e.exit_code
+    with (
+        closing(open_pool(jobs, scheduler, device)) as pool,
+        using(backend),
+        locks.held(results, "--results"),
+    ):
+        function = replace(function, device=device_of(pool, device))
+        sweep(results / GRAMS)
+        with working(Workplace(pool, results / GRAMS, tell, stored_seconds=0)):
+            if plan_only:
+                print(plan_of(function, x))
+                return ALL_GOOD
+            rows = _read_through(gram(function, x), function, out)
     _print(rows, as_json)
     return ALL_GOOD
 

@@ -140,7 +140,11 @@ def paired_gaps(
     over: Over,
     where: Mapping[str, Scalar] | None = None,
 ) -> dict[Unit, list[float]]:
-    """`better` minus `worse` on each unit that both have, positive where `better` is ahead."""
+    """`better` minus `worse` on each unit that both have, positive where `better` is ahead.
+
+    Raises:
+        ValueError: if there is no such unit.
+    """
     sign = 1 if evidence.claim.metrics[metric].direction == "higher" else -1
     if over == "items":
         ours, theirs = (evidence.items(s, metric, where) for s in (better, worse))
@@ -149,9 +153,13 @@ def paired_gaps(
             {unit: [value] for unit, value in evidence.values(s, metric, where).items()}
             for s in (better, worse)
         )
+    shared = ours.keys() & theirs.keys()
+    if not shared:
+        names = f"{name_of(better)} and {name_of(worse)}"
+        raise ValueError(f"{names} were measured on nothing that they have in common")
     return {
         unit: [sign * (a - b) for a, b in zip(ours[unit], theirs[unit], strict=True)]
-        for unit in ours.keys() & theirs.keys()
+        for unit in shared
     }
 
 

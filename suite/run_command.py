@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import data as data_sets
-from . import locks, records, runner, stopping
+from . import locks, records, runner
 from .answers import (
     ALL_GOOD,
     INCONCLUSIVE,
@@ -65,18 +65,13 @@ def run_claims(
         labels = sorted({label for claim in chosen for label in claim.methods_of(tier)})
         raise DefinitionError(unknown("method", method, labels))
     _require_data(wanted)
-    try:
-        with (
-            stopping.on_signals(),
-            locks.held(results, "--results"),
-            closing(open_pool(jobs, scheduler, device)) as pool,
-        ):
-            where = device_of(pool, device)
-            settings = Settings(where, backend, fresh, results / runner.GRAMS)
-            verdicts, measured = _run(chosen, wanted, tier, settings, pool, results)
-    except stopping.Stopped as e:
-        print(stopping.TOLD, file=sys.stderr)
-        return e.exit_code
+    with (
+        locks.held(results, "--results"),
+        closing(open_pool(jobs, scheduler, device)) as pool,
+    ):
+        where = device_of(pool, device)
+        settings = Settings(where, backend, fresh, results / runner.GRAMS)
+        verdicts, measured = _run(chosen, wanted, tier, settings, pool, results)
     if as_json:
         print_json([verdict_as_json(verdict) for verdict in verdicts])
     else:

@@ -132,7 +132,12 @@ def _named(value: Any) -> Any:
     """As JSON: an array by its digest."""
     if not isinstance(value, np.ndarray):
         return value
-    return [str(value.dtype), value.shape, sha256(np.ascontiguousarray(value).data).hexdigest()]
+    return [str(value.dtype), value.shape, digest(value)]
+
+
+def digest(values: np.ndarray) -> str:
+    """SHA-256 of the bytes."""
+    return sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
 def on_device(device: str, function: Any, *arrays: np.ndarray, **arguments: Any) -> np.ndarray:

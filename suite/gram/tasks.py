@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import sys
@@ -18,7 +17,7 @@ from claimbench.kernels import backends_used
 
 from ..devices import resolve_device
 from ..workers import Pool, WorkerLost
-from .functions import GramFunction, Samples, Site
+from .functions import GramFunction, Samples, Site, digest
 from .plan import Tile
 
 Values = Float[np.ndarray, "variants n m"]
@@ -101,10 +100,6 @@ def computed(
     with backends_used() as used:
         values = in_blocks(function, x, z, area, block)
     return Answer(values, digest(values), Site.here(function.device, used), worker_name())
-
-
-def digest(values: Values) -> str:
-    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
 def worker_name() -> str:

@@ -37,8 +37,9 @@ import psutil
 
 from claimbench.suite import provenance
 from claimbench.suite.gram import GramFunction, Store, Workplace, gram, measured, plan, working
+from claimbench.suite.gram.functions import digest
 from claimbench.suite.gram.plan import Grid, block_side
-from claimbench.suite.gram.tasks import Answer, Area, TileTask, computed, digest, in_blocks
+from claimbench.suite.gram.tasks import Answer, Area, TileTask, computed, in_blocks
 from claimbench.suite.workers import Call, Pool, open_pool, schedule
 
 ROOT = Path(__file__).parents[2]

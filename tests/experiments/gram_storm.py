@@ -1,6 +1,6 @@
 """Gram matrices killed at random moments and gone on with: are they the same to the last bit?
 
-    python -m tests.experiments.gram_storm docs/measured/gram-storm.json [STORMS [SEED]]
+    python -m tests.experiments.gram_storm docs/measured/gram-storm.json [COUNT [SEED]]
 
 As `kill_storm`, for what takes longest: `claimbench gram`, killed with all its processes or its
 workers alone, at any moment or when a tile takes its place; and `claimbench run` of a claim whose
@@ -11,16 +11,12 @@ its tiles, and the records but for what is volatile.
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -31,7 +27,7 @@ import numpy as np
 import zarr  # noqa: F401  what is forked finds it imported
 
 from claimbench.kernels import cntk_gram
-from claimbench.suite import cli, provenance, run_command, runner, solving
+from claimbench.suite import run_command, runner, solving
 from claimbench.suite.data import load as load_data
 from claimbench.suite.definitions import Claim
 from claimbench.suite.gram import Workplace
@@ -40,14 +36,14 @@ from claimbench.suite.methods import image_kernels
 from claimbench.suite.timing import floors
 
 from ..suite import toys
-from .kill_storm import KILLED, die_at, equal_records, fresh, kill_workers, over, wait
+from . import storms
+from .kill_storm import equal_records
+from .storms import KILLED, Arm, Told, die_at, fresh, kill_workers, over, wait
 
 PEAKS = floors.Peaks({"float32": 1e11, "float64": 5e10}, 1e10)  # to measure them takes a second
 AGAIN = 0.3  # how often a command that goes on is killed, too
 SAMPLES = 150
 ASKED = "depths = [6], windows = ['gap', 0]"
-
-Arm = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -64,17 +60,6 @@ class Kind:
     share: float
     aims: Sequence[Arm] = ()
     workers: bool = False
-
-
-@dataclass
-class Told:
-    """What was seen in storms of one kind."""
-
-    storms: int = 0
-    kills: int = 0
-    commands: int = 0
-    identical: int = 0
-    differences: list[str] = field(default_factory=list)
 
 
 def kinds() -> dict[str, Kind]:
@@ -111,16 +96,7 @@ def claim() -> Claim:
 
 
 def start(folder: Path, arguments: Sequence[str], arm: Arm | None) -> int:
-    """A command in a process group of its own; gives its process id."""
-    if pid := os.fork():
-        return pid
-    try:
-        os.setsid()
-        os.chdir(folder)
-        log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        answer = os.open(folder / "answer", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(answer, 1), os.dup2(log, 2)
-        sys.argv = ["claimbench", *arguments]
+    def prepare() -> None:
         plans.TILE_SECONDS = 0.05
         floors.measured = lambda device: PEAKS
         run_command.load_claims = lambda names: [claim()]  # type: ignore[assignment]
@@ -129,12 +105,8 @@ def start(folder: Path, arguments: Sequence[str], arm: Arm | None) -> int:
         image_kernels.solve_blocks = room  # type: ignore[assignment]
         if arm:
             arm()
-        cli.main()
-    except SystemExit as e:
-        sys.stdout.flush(), sys.stderr.flush()
-        os._exit(e.code if isinstance(e.code, int) else 1)
-    finally:
-        os._exit(99)
+
+    return storms.start(folder, arguments, prepare)
 
 
 def left(home: Path, arguments: Sequence[str]) -> dict[str, Any]:
@@ -157,12 +129,11 @@ def storm(kind: Kind, home: Path, length: float, chance: random.Random, told: To
         arm = chance.choice(kind.aims) if strike and kind.aims else None
         pid = start(home, kind.arguments, arm)
         told.commands += 1
-        killed = False
+        killed = 0
         if strike and not arm and not over(pid, chance.uniform(0, length)):
-            with suppress(ProcessLookupError):  # it has not begun
-                killed = bool(kill_workers(pid)) if kind.workers else kill(pid)
+            killed = kill_workers(pid) if kind.workers else storms.kill(pid)
         code = wait(pid)
-        kills += killed or code == KILLED
+        kills += bool(killed or code == KILLED)
         if code != KILLED and kills:
             told.kills += kills
             return code
@@ -170,13 +141,9 @@ def storm(kind: Kind, home: Path, length: float, chance: random.Random, told: To
             fresh(home)
 
 
-def kill(pid: int) -> bool:
-    os.killpg(pid, signal.SIGKILL)
-    return True
-
-
-def main(target: str, storms: str = "200", seed: str = "1") -> None:
-    chance, began, load = random.Random(int(seed)), provenance.now(), os.getloadavg()[0]
+def main(target: str, count: str = "200", seed: str = "1") -> None:
+    record = storms.begun("Gram matrices killed at random moments and gone on with", seed)
+    chance = random.Random(int(seed))
     cntk_gram(np.ones((1, 1, 8, 8), np.float32), depths=[1])
     load_data("digits")
     told: dict[str, Told] = {}
@@ -190,7 +157,7 @@ def main(target: str, storms: str = "200", seed: str = "1") -> None:
             wanted = left(home, kind.arguments)
             assert code in (0, 1, 3), (home / "log").read_text()
             seen = told[name] = Told()
-            for _ in range(round(int(storms) * kind.share) or 1):
+            for _ in range(round(int(count) * kind.share) or 1):
                 home = fresh(Path(folder, "storm"))
                 ended = storm(kind, home, usual[name], chance, seen)
                 found = left(home, kind.arguments)
@@ -200,28 +167,8 @@ def main(target: str, storms: str = "200", seed: str = "1") -> None:
                 seen.identical += not wrong
                 seen.differences += wrong
             print(name, seen, file=sys.stderr, flush=True)
-    counts = sum((Counter(numbers(each)) for each in told.values()), Counter[str]())
-    content = {
-        "schema_version": 1,
-        "experiment": "Gram matrices killed at random moments and gone on with",
-        "commit": provenance.commit(),
-        "started": began,
-        "finished": provenance.now(),
-        "machine": provenance.machine(),
-        "threads": provenance.threads(),
-        "load": (load, os.getloadavg()[0]),
-        "seed": int(seed),
-        "undisturbed_s": {name: round(seconds, 2) for name, seconds in usual.items()},
-        "all": counts,
-        "kinds": {name: numbers(seen) for name, seen in told.items()},
-        "differences": [f"{name}: {d}" for name, seen in told.items() for d in seen.differences],
-    }
-    Path(target).write_text(json.dumps(content, indent=1) + "\n")
-    print(json.dumps(content["all"], indent=1))
-
-
-def numbers(told: Told) -> dict[str, int]:
-    return {name: value for name, value in vars(told).items() if isinstance(value, int)}
+    record["undisturbed_s"] = {name: round(seconds, 2) for name, seconds in usual.items()}
+    storms.ended(target, record, told)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Commands killed at random moments and repeated: is what comes out what would have come out?
 
-    python -m tests.experiments.kill_storm docs/measured/kill-storm.json [STORMS [SEED [short]]]
+    python -m tests.experiments.kill_storm docs/measured/kill-storm.json [COUNT [SEED [short]]]
 
 A storm starts `claimbench run` in an empty folder, or `claimbench report` over an older report, in
 a process group of its own, kills it (SIGKILL) once or more, and repeats the command until it ends
@@ -12,8 +12,7 @@ is there then is compared with what an undisturbed command leaves:
 - the pages: byte by byte, for records in which what is volatile was made equal;
 - nothing else lies in the folder, and every line that was whole at a kill is still there.
 
-Processes are forked from one that has imported everything, so that a storm costs little more than
-what it measures. One storm in `PUBLISHED` takes published claims at their smoke tier, the others
+One storm in `PUBLISHED` takes published claims at their smoke tier, the others
 small ones of many short cells; `short` takes very small ones, without worker processes.
 """
 
@@ -22,15 +21,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import select
 import shutil
-import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from importlib import import_module
@@ -38,16 +33,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import psutil
-
 from claimbench.reports import charts
 from claimbench.reports import command as report_command
-from claimbench.suite import cli, provenance, records, run_command, runner, writing
+from claimbench.suite import provenance, records, run_command, runner, writing
 from claimbench.suite.cells import cells
 from claimbench.suite.checking import load_claims
 from claimbench.suite.definitions import Claim
 
 from ..suite import toys
+from . import storms
+from .storms import HUNG_S, KILLED, Arm, die_at, fresh, kill_workers, over, wait
 
 CLAIMS = ("arora2020_cntk_beats_resnet", "arora2020_ntk_beats_forests")
 PUBLISHED = 16
@@ -55,27 +50,17 @@ VOLATILE = {"seconds": 0.0, "cpu_seconds": 0.0}
 VOLATILE_PROVENANCE = {"started": "2026-01-01T00:00:00.000+00:00", "load": 0.0}
 LATE = ("joblib", "scipy.stats", "sklearn.datasets", "sklearn.model_selection", "sklearn.svm")
 AGAIN = 0.25  # how often a command that goes on is killed, too
-HUNG_S = 300.0
-KILLED = -signal.SIGKILL
-
-Arm = Callable[[], object]
-"""Prepares a process to kill itself."""
 
 
 @dataclass
-class Told:
-    """What was seen in storms of one kind."""
+class Killed(storms.Told):
+    """Further, what kills left."""
 
-    storms: int = 0
-    kills: int = 0
-    commands: int = 0
-    identical: int = 0
     half_lines_at_kills: int = 0
     unfinished_at_kills: int = 0
     left_at_the_end: int = 0
     lines_lost: int = 0
     hung: int = 0
-    differences: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -112,27 +97,15 @@ class Field:
                 runner.measure(cell, runner.Settings())
 
     def start(self, folder: Path, arguments: Sequence[str], arm: Arm | None = None) -> int:
-        """A command in a process group of its own; gives its process id."""
-        if pid := os.fork():
-            return pid
-        try:
-            os.setsid()
-            os.chdir(folder)
-            log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            os.dup2(log, 1), os.dup2(log, 2)
-            sys.argv = ["claimbench", *arguments]
+        def prepare() -> None:
             run_command.load_claims = lambda names: list(self.claims)  # type: ignore[assignment]
             report_command.followed_claims = lambda: list(self.claims)  # type: ignore[assignment]
             # Pages without figures: to draw them takes most of a report's time.
             charts.draw = lambda figure, prefix: None  # type: ignore[assignment]
             if arm:
                 arm()
-            cli.main()
-        except SystemExit as e:
-            sys.stdout.flush(), sys.stderr.flush()
-            os._exit(e.code if isinstance(e.code, int) else 1)
-        finally:
-            os._exit(99)
+
+        return storms.start(folder, arguments, prepare)
 
     def run(self, folder: Path, jobs: int) -> list[str]:
         return ["run", *(claim.id for claim in self.claims), "--jobs", str(jobs), "--device", "cpu"]
@@ -179,7 +152,7 @@ class Field:
 
     # Storms
 
-    def storm(self, kind: str, told: Told, show: bool) -> None:
+    def storm(self, kind: str, told: Killed, show: bool) -> None:
         """Kill, repeat, compare; counts what it sees."""
         home = fresh(self.folder / "storm")
         arguments, arms, length = self._kind(kind, home)
@@ -211,7 +184,7 @@ class Field:
         told.left_at_the_end += len(unfinished(home))
         wrong = self._differences(kind, home, code, show)
         told.identical += not wrong
-        told.differences += [f"{kind}: {w}" for w in wrong]
+        told.differences += wrong
 
     def _kind(self, kind: str, home: Path) -> tuple[list[str], list[Arm], float]:
         """Command, ways to die in it, and its undisturbed length; prepares the folder."""
@@ -239,16 +212,15 @@ class Field:
             if "workers" in kind:
                 self._workers_killed += kill_workers(pid)
             else:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)
+                storms.kill(pid)
         return wait(pid)
 
-    def _check_pages(self, kind: str, home: Path, told: Told) -> None:
+    def _check_pages(self, kind: str, home: Path, told: Killed) -> None:
         """Each page is the old one or the new one, whatever was going on."""
         if "report" in kind:
             old, new, now = digests(self.usual.old_pages), self.usual.pages, digests(home / "html")
             mixed = [n for n, digest in now.items() if digest not in (old.get(n), new.get(n))]
-            told.differences += [f"{kind}: {name} is neither old nor new" for name in mixed]
+            told.differences += [f"{name} is neither old nor new" for name in mixed]
 
     def _differences(self, kind: str, home: Path, code: float, show: bool) -> list[str]:
         usual = self.usual
@@ -265,26 +237,6 @@ class Field:
         return [what for what, (one, other) in found.items() if one != other]
 
 
-# Processes
-
-
-def die_at(owner: Any, name: str, number: int, first: Callable[..., object] | None = None) -> None:
-    """Let a function end its process group instead of doing what it does, when called so often."""
-    function = getattr(owner, name)
-    calls = 0
-
-    def called(*args: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == number:
-            if first:
-                first(*args)
-            os.killpg(0, signal.SIGKILL)
-        return function(*args)
-
-    setattr(owner, name, called)
-
-
 def half(file: Any, content: bytes) -> None:
     """A part of what was to be written."""
     file.write(content[: random.randrange(1, len(content))])
@@ -294,43 +246,7 @@ def span(count: int) -> range:
     return range(1, count + 1)
 
 
-def over(pid: int, seconds: float) -> bool:
-    """Whether a process has ended within some time."""
-    handle = os.pidfd_open(pid)
-    try:
-        return bool(select.select([handle], [], [], seconds)[0])
-    finally:
-        os.close(handle)
-
-
-def wait(pid: int) -> float:
-    """The exit code of a process; `HUNG_S`, as a float, where it does not end."""
-    if over(pid, HUNG_S):
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    os.killpg(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return HUNG_S
-
-
-def kill_workers(pid: int) -> int:
-    """Kill the processes that a run measures in, and not the run; 1 if there are any."""
-    found = psutil.Process(pid).children(recursive=True)
-    workers = []
-    for process in found:
-        with suppress(psutil.Error):
-            if "tracker" not in " ".join(process.cmdline()):
-                workers.append(process)
-                process.kill()
-    return int(bool(workers))
-
-
 # What is compared
-
-
-def fresh(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
 
 
 def made_equal(record: records.Record) -> records.Record:
@@ -385,11 +301,11 @@ SHARES = {
 """Kinds of storms, and how many of all are of each."""
 
 
-def main(target: str, storms: str = "200", seed: str = "1", short: str = "") -> None:
+def main(target: str, count: str = "200", seed: str = "1", short: str = "") -> None:
     shares = {kind: s for kind, s in SHARES.items() if not short or not needs_workers(kind)}
-    kinds = [kind for kind, share in shares.items() for _ in range(round(int(storms) * share) or 1)]
-    began, load, commit = provenance.now(), os.getloadavg()[0], provenance.commit()
-    told = {kind: Told() for kind in shares}
+    kinds = [kind for kind, share in shares.items() for _ in range(round(int(count) * share) or 1)]
+    record = storms.begun("commands killed at random moments and repeated", seed)
+    told = {kind: Killed() for kind in shares}
     chance = random.Random(int(seed))
     chance.shuffle(kinds)
     with TemporaryDirectory() as folder:
@@ -403,27 +319,11 @@ def main(target: str, storms: str = "200", seed: str = "1", short: str = "") -> 
             where = fields[-1 if place % PUBLISHED == 0 else 0]
             where.storm(kind, told[kind], show=place % 10 == 0)
             print(f"[{place + 1}/{len(kinds)}] {kind}", file=sys.stderr, flush=True)
-    counts = sum((Counter(numbers(kind)) for kind in told.values()), Counter())
     spent = os.times()
-    content = {
-        "schema_version": 1,
-        "experiment": "commands killed at random moments and repeated",
-        "commit": commit,
-        "started": began,
-        "finished": provenance.now(),
-        "machine": provenance.machine(),
-        "threads": provenance.threads(),
-        "load": (load, os.getloadavg()[0]),
-        "seed": int(seed),
-        "undisturbed": [where.described() for where in fields],
-        "cpu_s": round(spent.user + spent.system + spent.children_user + spent.children_system),
-        "not_compared": [*VOLATILE, *(f"provenance.{name}" for name in VOLATILE_PROVENANCE)],
-        "all": {name: counts[name] for name in numbers(Told())},
-        "kinds": {kind: numbers(seen) for kind, seen in told.items()},
-        "differences": [d for seen in told.values() for d in seen.differences],
-    }
-    Path(target).write_text(json.dumps(content, indent=1) + "\n")
-    print(json.dumps(content["all"], indent=1))
+    record["undisturbed"] = [where.described() for where in fields]
+    record["cpu_s"] = round(sum(spent[:4]))
+    record["not_compared"] = [*VOLATILE, *(f"provenance.{name}" for name in VOLATILE_PROVENANCE)]
+    storms.ended(target, record, told)
 
 
 def small(trials: int) -> list[Claim]:
@@ -437,10 +337,6 @@ def small(trials: int) -> list[Claim]:
         )
         for data in ("iris", "wine")
     ]
-
-
-def numbers(told: Told) -> dict[str, int]:
-    return {name: value for name, value in vars(told).items() if isinstance(value, int)}
 
 
 def needs_workers(kind: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from claimbench.reports import asv_results, bench_records, rounds
+from claimbench.reports import asv_results, bench_records, recorded, rounds
 from claimbench.reports.asv_results import HistoryError
 from claimbench.suite import answers, claim_commands, records
 from claimbench.suite.definitions import DefinitionError
@@ -166,7 +166,7 @@ def test_a_count_beyond_64_bits_is_named(tmp_path: Path) -> None:
 def test_a_bench_record_beyond_all_measure_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_records, "LARGEST", 2**20)
+    monkeypatch.setattr(recorded, "LARGEST", 2**20)
     put(tmp_path / "bench.json", b" " * 2**20)
     with pytest.raises(HistoryError, match="larger than 1 MiB"):
         bench_records.read(tmp_path)

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from claimbench.suite import locks, records
+from claimbench.suite import claim_commands, cli, locks, records
 from claimbench.suite.claim_commands import span
 from claimbench.suite.definitions import DefinitionError
 from claimbench.suite.run_command import _with_tier
@@ -342,3 +342,19 @@ def test_a_backend_that_runs_nowhere_here_was_not_checked(tmp_path: Path) -> Non
 )  # fmt: skip
 def test_a_cost_is_told_in_the_unit_that_a_reader_would_choose(seconds: float, wanted: str) -> None:
     assert span(seconds) == wanted
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_any_command_that_is_told_to_stop_says_so(
+    number: signal.Signals,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(claim_commands, "list_claims", lambda *_: signal.raise_signal(number))
+    monkeypatch.setattr(sys, "argv", ["claimbench", "list"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
+    assert capsys.readouterr().err == "stopped; the same command goes on from here\n"

@@ -26,8 +26,9 @@ from claimbench.suite.gram import (
     working,
 )
 from claimbench.suite.gram import plan as plans
+from claimbench.suite.gram.functions import digest
 from claimbench.suite.gram.plan import Grid, Plan, block_side, tile_side
-from claimbench.suite.gram.tasks import Area, computed, digest, in_blocks
+from claimbench.suite.gram.tasks import Area, computed, in_blocks
 from claimbench.suite.timing.floors import Peaks
 from claimbench.suite.workers import Pool, PoolError, open_pool
 

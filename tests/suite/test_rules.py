@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -344,6 +346,16 @@ def test_of_one_draw_no_turn_is_sure() -> None:
     rows = by_size(np.full((1, 4), 0.6), np.full((1, 4), 0.5), SIZES)
     asked = {"metric": "accuracy", "leader": "level", "follower": "rival", "axis": "n"}
     assert crossing(rows, **asked, above=20.0).outcome is Outcome.INCONCLUSIVE
+
+
+def test_what_was_measured_apart_is_not_compared() -> None:
+    rows = by_size(np.full((2, 4), 0.6), np.full((2, 4), 0.5), SIZES)
+    apart = replace(
+        rows, rows=tuple(r for r in rows.rows if (r.record.method == "level") == r.record.trial)
+    )
+    asked = {"metric": "accuracy", "leader": "level", "follower": "rival", "axis": "n"}
+    with pytest.raises(ValueError, match="level and rival were measured on nothing that they have"):
+        crossing(apart, **asked, above=20.0)
 
 
 def test_steadiness_is_the_log_ratio_of_the_deviations_over_draws() -> None:
