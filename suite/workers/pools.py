@@ -6,6 +6,7 @@ import os
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from importlib.util import find_spec
@@ -129,6 +130,8 @@ class Processes(_Translated):
     def __init__(self, count: int, device: str = "cpu"):
         self._count = count
         self._last: Any = None
+        # A process that has grown is replaced, and its task given again: nothing to tell a user.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
         self._gpus = _gpus() if device == "cuda" else []
 
     @property
