@@ -8,7 +8,7 @@ thread count have a shape, the newest speaks for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -214,30 +214,21 @@ def _ratio(other: Row | None, row: Row) -> float | None:
     return other.item_s / row.item_s if other else None
 
 
-def leading(
-    kernel: str, records: Sequence[BenchRecord], shapes: Collection[str] = ()
-) -> Lead | None:
+def leading(kernel: str, records: Sequence[BenchRecord]) -> Lead | None:
     """The lead on the shape with most work of those where a peer was timed, else of all.
 
     Among shapes of equal work it is the least.
-
-    Args:
-        shapes: names of shapes that are wanted first, such as those of a claim
-            (`<id of the claim>.<label>`); where none of them was timed, all are looked at.
     """
-    return peer_speed(kernel, records, shapes) or _foremost(newest(kernel, records), shapes)
+    return peer_speed(kernel, records) or _foremost(newest(kernel, records))
 
 
-def peer_speed(
-    kernel: str, records: Sequence[BenchRecord], shapes: Collection[str] = ()
-) -> Lead | None:
+def peer_speed(kernel: str, records: Sequence[BenchRecord]) -> Lead | None:
     """As `leading`, but `None` where no peer was timed."""
-    return _foremost([c for c in newest(kernel, records) if c.peer], shapes)
+    return _foremost([c for c in newest(kernel, records) if c.peer])
 
 
-def _foremost(compared: Sequence[Compared], shapes: Collection[str]) -> Lead | None:
-    wanted = [c for c in compared if c.shape in shapes] or compared
-    found = [(c.work or 0, found) for c in wanted if (found := lead(c))]
+def _foremost(compared: Sequence[Compared]) -> Lead | None:
+    found = [(c.work or 0, found) for c in compared if (found := lead(c))]
     return max(found, key=lambda each: (each[0], -_ahead(each[1])))[1] if found else None
 
 

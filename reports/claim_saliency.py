@@ -25,6 +25,9 @@ from .figures import Pictures as Grid
 Details = TypeVar("Details", bound=Definition)
 
 NOISE = "random_map"
+
+NORMAL = 1.96
+"""Standard errors on either side of a mean that hold 95% of a normal distribution."""
 """The method that the curves of all others are held against."""
 MOST = 8
 """Grids of pictures that a page has room for."""
@@ -116,7 +119,7 @@ def _mean(series: str, curves: Sequence[Curve]) -> Iterator[Point]:
         mean = 100 * fmean(curve.mean[place] for curve in curves)
         # Nets look at the same images, so that their errors are not independent: this is the most.
         error = 100 * fmean(curve.error[place] for curve in curves)
-        low, high = max(0.0, mean - 1.96 * error), min(100.0, mean + 1.96 * error)
+        low, high = max(0.0, mean - NORMAL * error), min(100.0, mean + NORMAL * error)
         yield Point(series, 100 * fraction, mean, low, high)
 
 

@@ -17,7 +17,7 @@ from .compare_page import Measured, PairPage, pair_page
 from .compare_pairs import Chosen, chosen
 from .comparison import KINDS
 from .history import Commit, Timing
-from .kernel_views import commit_cells
+from .kernel_views import commit_cells, comparison_cell
 from .linked_tables import Linked, linked
 from .machine_views import MachinesPage
 from .tables import Cell
@@ -122,9 +122,9 @@ def _commits(
     newest = list(reversed(commits))
     rows = []
     for commit, before in zip_longest(newest, newest[1:]):
-        file = files.get((before.sha, commit.sha), "") if before else ""
-        pair = tables.text(f"against {before.short}", file) if file else tables.text("")
-        rows.append((f"commit-{names[commit.sha]}", (*commit_cells(commit), pair)))
+        page = files.get((before.sha, commit.sha)) if before else None
+        cells = *commit_cells(commit), comparison_cell(before, commit, page)
+        rows.append((f"commit-{names[commit.sha]}", cells))
     head = tables.columns("commit", "date", "subject", "the one before")
     facts = ((("commit", commit.sha),) for commit in newest)
     return linked("commits", "Commits that something was measured at", head, rows, facts)

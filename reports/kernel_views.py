@@ -466,6 +466,11 @@ def commit_cells(commit: Commit) -> tuple[Cell, Cell, Cell]:
     )
 
 
+def comparison_cell(before: Commit | None, commit: Commit, page: str | None) -> Cell:
+    """A link to the page on what a commit changed, where there is one."""
+    return tables.text(f"against {before.short}", page) if before and page else tables.text("")
+
+
 def _across_cells(t: Timing) -> tuple[Cell, ...]:
     return (
         tables.text(t.machine),

@@ -27,7 +27,7 @@ from .figures import Interval, Spark
 from .history import Commit
 from .published import beside
 from .standings import Moment, Standing, Standings
-from .tables import Cell, Table
+from .tables import Table
 
 if TYPE_CHECKING:
     from claimbench.suite.kernel_bench import BenchRecord
@@ -339,18 +339,11 @@ def _table(found: Sequence[Standings], shown: Sequence[Row]) -> Table:
 
 def _commits(commits: Sequence[Commit], compared: Callable[[str, str], str | None]) -> Table:
     before = [None, *commits]
+    pages = [compared(a.sha, b.sha) if a else None for a, b in zip(before, commits, strict=False)]
     rows = tuple(
-        (*kernel_views.commit_cells(commit), _comparison(last, commit, compared))
-        for last, commit in reversed(list(zip(before, commits, strict=False)))
+        (*kernel_views.commit_cells(commit), kernel_views.comparison_cell(last, commit, page))
+        for last, commit, page in reversed(list(zip(before, commits, pages, strict=False)))
     )
     head = tables.columns("commit", "date", "subject", "comparison")
     caption = "Commits that something was measured at, newest first"
     return Table("commits", caption, head, rows, kernel_views.PAGE, further="Older commits")
-
-
-def _comparison(
-    base: Commit | None, head: Commit, compared: Callable[[str, str], str | None]
-) -> Cell:
-    """A link to what a commit changed, where the two have a page."""
-    page = compared(base.sha, head.sha) if base else None
-    return tables.text(f"against {base.short}", page) if base and page else tables.text("")

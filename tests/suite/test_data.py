@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import os
 import subprocess
 import sys
@@ -37,8 +36,11 @@ from claimbench.suite.data import (
 )
 from claimbench.suite.definitions import DefinitionError
 
+from . import packing
+from .packing import Tree, linked
+
 MIRROR = os.environ.get("CLAIMBENCH_DATA")
-Tree = dict[str, bytes]
+tar = partial(packing.tar, mode="w:gz")
 
 
 @pytest.fixture(autouse=True)
@@ -599,18 +601,6 @@ def test_a_cache_that_cannot_be_written_is_named(
 # Archives.
 
 
-def tar(members: Tree, *more: tarfile.TarInfo) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as out:
-        for info in more:
-            out.addfile(info)
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            out.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
-
-
 def serve_cifar(host: Host, monkeypatch: pytest.MonkeyPatch, packed: bytes) -> None:
     host.pages["c.tar.gz"] = packed
     archive = Archive("c.tar.gz", sha256(packed), len(packed), (host.url("c.tar.gz"),))
@@ -634,12 +624,6 @@ def test_cifar_comes_out_of_its_archive_with_a_manifest(
         data.load("cifar10")
     fetch(["cifar10"])
     assert data.load("cifar10").y.tolist()[3:6] == [1, 9, 0]
-
-
-def linked(name: str) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = tarfile.SYMTYPE, "/etc/hostname"
-    return info
 
 
 FIRST = images.CIFAR_FILES[0]

@@ -18,9 +18,10 @@ from claimbench.suite.data import DATASETS, DataError, voc
 from claimbench.suite.protocols import few_shots
 from claimbench.suite.registry import MissingExtra
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra voc")
+from . import packing
+from .packing import Tree, linked
 
-Tree = dict[str, bytes]
+Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra voc")
 
 NUMBERS = {"trainval": ("000005", "000012", "000017"), "test": ("000001", "000002")}
 LISTS, IMAGES = f"{voc.ROOT}/ImageSets/Main", f"{voc.ROOT}/JPEGImages"
@@ -52,17 +53,7 @@ def tree(part: str) -> Tree:
 
 
 def tar(members: Tree, *more: tarfile.TarInfo) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as out:
-        folder = tarfile.TarInfo(voc.ROOT)
-        folder.type = tarfile.DIRTYPE
-        for info in (folder, *more):
-            out.addfile(info)
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            out.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
+    return packing.tar(members, packing.folder(voc.ROOT), *more)
 
 
 @pytest.fixture
@@ -123,12 +114,6 @@ def test_a_difficult_image_is_drawn_for_no_class(
 
 FIRST_LIST, CATS = f"{LISTS}/test.txt", f"{LISTS}/cat_test.txt"
 PHOTO = f"{IMAGES}/000002.jpg"
-
-
-def linked(name: str) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = tarfile.SYMTYPE, "/etc/hostname"
-    return info
 
 
 def without(name: str) -> Tree:
