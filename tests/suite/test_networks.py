@@ -65,10 +65,10 @@ def test_tuned_residual_network_selects_its_recipe_on_the_draw() -> None:
     halves = {"halves": (slice(0, 20), slice(20, 40))}
     tried = trial(40, 40, **halves)
     [score] = networks.tuned_residual_network(
-        tried, depth=18, epochs=12, batches=[10], rates=[1e-6, 0.02], decays=[0.0]
+        tried, depth=18, epochs=12, batches=[20], rates=[1e-6, 0.02], decays=[0.0]
     )
-    assert score.details["chosen"] == [networks.Training(10, 0.02, 0.0)]
-    recipe = {"depth": 18, "epochs": 12, "batch": 10, "rate": 0.02, "decay": 0.0}
+    assert score.details["chosen"] == [networks.Training(20, 0.02, 0.0)]
+    recipe = {"depth": 18, "epochs": 12, "batch": 20, "rate": 0.02, "decay": 0.0}
     [alone] = networks.residual_network(tried, **recipe)  # type: ignore[arg-type]
     assert score.items == alone.items
 
