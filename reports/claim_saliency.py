@@ -25,10 +25,9 @@ from .figures import Pictures as Grid
 Details = TypeVar("Details", bound=Definition)
 
 NOISE = "random_map"
-
+"""The method that the curves of all others are held against."""
 NORMAL = 1.96
 """Standard errors on either side of a mean that hold 95% of a normal distribution."""
-"""The method that the curves of all others are held against."""
 MOST = 8
 """Grids of pictures that a page has room for."""
 

@@ -122,8 +122,8 @@ def _commits(
     newest = list(reversed(commits))
     rows = []
     for commit, before in zip_longest(newest, newest[1:]):
-        page = files.get((before.sha, commit.sha)) if before else None
-        cells = *commit_cells(commit), comparison_cell(before, commit, page)
+        pair = comparison_cell(before, commit, lambda *shas: files.get(shas))
+        cells = *commit_cells(commit), pair
         rows.append((f"commit-{names[commit.sha]}", cells))
     head = tables.columns("commit", "date", "subject", "the one before")
     facts = ((("commit", commit.sha),) for commit in newest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
@@ -466,8 +466,11 @@ def commit_cells(commit: Commit) -> tuple[Cell, Cell, Cell]:
     )
 
 
-def comparison_cell(before: Commit | None, commit: Commit, page: str | None) -> Cell:
+def comparison_cell(
+    before: Commit | None, commit: Commit, compared: Callable[[str, str], str | None]
+) -> Cell:
     """A link to the page on what a commit changed, where there is one."""
+    page = compared(before.sha, commit.sha) if before else None
     return tables.text(f"against {before.short}", page) if before and page else tables.text("")
 
 

@@ -339,10 +339,9 @@ def _table(found: Sequence[Standings], shown: Sequence[Row]) -> Table:
 
 def _commits(commits: Sequence[Commit], compared: Callable[[str, str], str | None]) -> Table:
     before = [None, *commits]
-    pages = [compared(a.sha, b.sha) if a else None for a, b in zip(before, commits, strict=False)]
     rows = tuple(
-        (*kernel_views.commit_cells(commit), kernel_views.comparison_cell(last, commit, page))
-        for last, commit, page in reversed(list(zip(before, commits, pages, strict=False)))
+        (*kernel_views.commit_cells(commit), kernel_views.comparison_cell(last, commit, compared))
+        for last, commit in reversed(list(zip(before, commits, strict=False)))
     )
     head = tables.columns("commit", "date", "subject", "comparison")
     caption = "Commits that something was measured at, newest first"
